@@ -1,0 +1,52 @@
+# `make help` lists the targets. Everything is installed into .venv by the target that needs it.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= machex_demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all check format docs bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+$(VENV)/bin/pip:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements.txt constraints.txt | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@touch $@
+
+$(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
+	@touch $@
+
+demo: $(VENV)/.runtime  ## compose made-up miniatures of all sources into machex_demo
+	rm -rf $(DEMO)
+	$(BIN)/python machex.py demo -o $(DEMO)
+
+test: $(VENV)/.development  ## the tests, in a few minutes
+	$(BIN)/python -m pytest -n 2 -m "not long"
+
+test-all: $(VENV)/.development  ## the tests, the long ones too
+	$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/.development  ## format, lint, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.development  ## format the code and sort imports
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.runtime  ## write docs/datasets.md from the processors
+	$(BIN)/python -m composer.catalogue > docs/datasets.md
+
+bench: $(VENV)/.development  ## measure; see docs/performance.md
+	$(BIN)/python -m benchmarks.plan
+
+clean:  ## delete what the targets above made
+	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,100 @@
+"""The accounts of a run: what was found, and what became of it, which must add up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from composer.plan import FAILED, KNOWN_BAD, LEFT_OUT, MISSING, TO_WRITE, WRITTEN
+
+_STATUSES = (WRITTEN, LEFT_OUT, KNOWN_BAD, MISSING, FAILED)
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """How many images of a dataset were found, and how many ended in each status.
+
+    Parameters
+    ----------
+    dataset
+        Folder name of the dataset.
+    found
+        Images that the source knows of, counted where its records were read.
+    by_status, by_rule, by_reason, by_flag
+        Counts of all images by status, of those left out by rule, of the failed by reason, and of the
+        flags on those written.
+    """
+
+    dataset: str
+    found: int
+    by_status: Counter[str]
+    by_rule: Counter[str]
+    by_reason: Counter[str]
+    by_flag: Counter[str]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every image has been dealt with, as after a run that was not interrupted."""
+        return self.by_status[TO_WRITE] == 0
+
+    def check(self) -> None:
+        """Raise an error when the accounts do not balance, which only a fault of this program can cause."""
+        total = sum(self.by_status[status] for status in (*_STATUSES, TO_WRITE))
+        if total != self.found:
+            raise RuntimeError(f"{self.dataset}: {self.found:,} images found but {total:,} accounted for")
+
+
+def account(dataset: str, found: int, results: pa.Table, index: pa.Table) -> Accounts:
+    """Count the results of a dataset and the flags of its index."""
+    accounts = Accounts(
+        dataset,
+        found,
+        _count(results["status"]),
+        _count(results.filter(pc.equal(results["status"], LEFT_OUT))["rule"]),
+        _count(results.filter(pc.equal(results["status"], FAILED))["reason"]),
+        _count(pc.list_flatten(index["flags"])),
+    )
+    accounts.check()
+    return accounts
+
+
+def _count(values: pa.ChunkedArray) -> Counter[str]:
+    return Counter({entry["values"]: entry["counts"] for entry in values.value_counts().to_pylist()})
+
+
+def closing_table(datasets: Sequence[Accounts]) -> str:
+    """Return the table that ends a run: a line per dataset, their sum, and what is worth knowing of each."""
+    statuses = [*_STATUSES, *([] if all(accounts.is_complete for accounts in datasets) else [TO_WRITE])]
+    lines = [["dataset", "found", *statuses]]
+    lines += [_line(each.dataset, each.found, each.by_status, statuses) for each in datasets]
+    if len(datasets) > 1:
+        found = sum(each.found for each in datasets)
+        by_status = sum((each.by_status for each in datasets), Counter())
+        lines.append(_line("all", found, by_status, statuses))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    table = [
+        "  ".join(
+            cell.ljust(width) if place == 0 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    ]
+    return "\n".join([*table, *(detail for each in datasets for detail in _details(each))])
+
+
+def _line(name: str, found: int, by_status: Counter[str], statuses: Sequence[str]) -> list[str]:
+    return [name, f"{found:,}", *(f"{by_status[status]:,}" for status in statuses)]
+
+
+def _details(accounts: Accounts) -> list[str]:
+    kinds = (("left out", accounts.by_rule), ("failed", accounts.by_reason), ("flags", accounts.by_flag))
+    return [
+        f"{accounts.dataset}, {kind}: "
+        + ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
+        for kind, counts in kinds
+        if counts
+    ]

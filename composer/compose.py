@@ -1,0 +1,121 @@
+"""Composing: every planned image of every dataset through the pool, into the ledger, into the index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from tqdm import tqdm
+
+from composer import results
+from composer.accounts import Accounts, account
+from composer.errors import Interrupted, OutputError
+from composer.folder import IMAGES_PER_FOLDER, image_name
+from composer.imaging import Source
+from composer.index import write_index
+from composer.ledger import Ledger, read_ledger
+from composer.plan import TO_WRITE, WRITTEN, write_plan
+from composer.pool import Lost, Pool
+from composer.sources import Dataset
+from composer.worker import CRASHED, Outcome, Task, make_image
+
+
+def compose(datasets: Sequence[Dataset], workers: int, *, progress: bool) -> list[Accounts]:
+    """Write what is missing of each dataset, and its index; return the accounts.
+
+    A failing image is a line in the ledger and in ``failures.csv``, never the end of the run.
+
+    Parameters
+    ----------
+    workers
+        How many processes convert images.
+    progress
+        Whether to show a bar.
+
+    Raises
+    ------
+    OutputError
+        When the result cannot be written.
+    Interrupted
+        After Ctrl-C; the index of what is done has been written.
+    """
+    for dataset in datasets:
+        _begin(dataset)
+    accounts = []
+    with Pool(make_image, workers) as pool:
+        for dataset in datasets:
+            try:
+                _write_images(dataset, pool, progress=progress)
+            except KeyboardInterrupt as interrupt:
+                finish(dataset)
+                raise Interrupted("interrupted; run the same command again to go on") from interrupt
+            accounts.append(finish(dataset))
+    return accounts
+
+
+def finish(dataset: Dataset) -> Accounts:
+    """Write index and failures from the plan and the ledger, and return the accounts."""
+    joined = results.join(dataset.plan, read_ledger(dataset.folder.ledger))
+    index = write_index(dataset.folder, joined, dataset.processor, dataset.recipe.extension)
+    results.write_failures(dataset.folder, joined)
+    return account(dataset.name, dataset.found, joined, index)
+
+
+def _begin(dataset: Dataset) -> None:
+    """Write the plan, and an index if there is none: readers expect one in every folder of a collection."""
+    _make_folder(dataset.folder.path)
+    write_plan(dataset.folder.plan, dataset.plan, dataset.previous_plan, dataset.recipe.as_dict())
+    if not dataset.folder.index_json.exists():
+        finish(dataset)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError.not_writable(path, error) from error
+
+
+def _write_images(dataset: Dataset, pool: Pool[Task, Outcome], *, progress: bool) -> None:
+    rows = _unwritten(dataset)
+    for number in pc.unique(pc.divide(rows["number"], IMAGES_PER_FOLDER)).to_pylist():
+        _make_folder((dataset.folder.path / image_name(number * IMAGES_PER_FOLDER, "")).parent)
+    failed = 0
+    with (
+        Ledger(dataset.folder.ledger) as ledger,
+        tqdm(total=rows.num_rows, desc=dataset.name, unit="img", disable=not progress) as bar,
+    ):
+        for task, result in pool.map(_tasks(dataset, rows)):
+            outcome = _crashed(task, result) if isinstance(result, Lost) else result
+            ledger.append(outcome)
+            failed += outcome.reason is not None
+            bar.set_postfix(failed=failed, refresh=False)
+            bar.update()
+
+
+def _unwritten(dataset: Dataset) -> pa.Table:
+    """Return the planned images that the ledger does not call written, or whose file was deleted since."""
+    joined = results.join(dataset.plan, read_ledger(dataset.folder.ledger))
+    written = pc.equal(joined["status"], WRITTEN).to_numpy()
+    listed = dataset.folder.listed_images()
+    names = [image_name(number, dataset.recipe.extension) for number in dataset.plan["number"].to_pylist()]
+    there = np.fromiter((name in listed for name in names), dtype=bool, count=len(names))
+    planned = pc.equal(dataset.plan["status"], TO_WRITE).to_numpy()
+    return dataset.plan.filter(planned & ~(written & there))
+
+
+def _tasks(dataset: Dataset, rows: pa.Table) -> Iterator[Task]:
+    columns = ["number", "identity", "source", "source_offset", "source_size"]
+    for batch in rows.select(columns).to_batches(max_chunksize=10_000):
+        for row in batch.to_pylist():
+            target = dataset.folder.path / image_name(row["number"], dataset.recipe.extension)
+            source = Source(str(dataset.root / row["source"]), row["source_offset"], row["source_size"])
+            yield Task(row["number"], row["identity"], source, str(target), dataset.recipe)
+
+
+def _crashed(task: Task, lost: Lost) -> Outcome:
+    message = f"the process that read it ended twice (exit code {lost.exit_code}); fetch the file again"
+    return Outcome(task.number, task.identity, reason=CRASHED, message=message)

@@ -1,0 +1,67 @@
+"""The folder of one dataset in the collection: which file lies where."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from composer.errors import UsageError
+
+IMAGES_PER_FOLDER = 10_000
+
+
+def image_name(number: int, extension: str) -> str:
+    """Return the path of an image relative to its dataset folder: ``05/054321.jpg`` for number 54321."""
+    return f"{number // IMAGES_PER_FOLDER:02d}/{number_text(number)}.{extension}"
+
+
+def number_text(number: int) -> str:
+    """Return the number of an image as it stands in ``index.json``: six digits, more where needed."""
+    return f"{number:06d}"
+
+
+@dataclass(frozen=True)
+class DatasetFolder:
+    """Where the images, the index and the state of one dataset are kept."""
+
+    path: Path
+
+    @property
+    def index_json(self) -> Path:
+        """MaCheX's index."""
+        return self.path / "index.json"
+
+    @property
+    def index_parquet(self) -> Path:
+        """The index with everything that is known."""
+        return self.path / "index.parquet"
+
+    @property
+    def failures(self) -> Path:
+        """What failed or is missing; there only when something is."""
+        return self.path / "failures.csv"
+
+    @property
+    def plan(self) -> Path:
+        """The numbers of all images and what is to be done with each."""
+        return self.path / "plan.parquet"
+
+    @property
+    def ledger(self) -> Path:
+        """One line per attempt."""
+        return self.path / "ledger.jsonl"
+
+    def listed_images(self) -> set[str]:
+        """Return the image files that are there, as `image_name` gives them: one listing per folder."""
+        folders = [entry for entry in self.path.glob("[0-9]*") if entry.is_dir()]
+        # Names only: a million Path objects take seconds.
+        return {f"{folder.name}/{name}" for folder in folders for name in os.listdir(folder)}  # noqa: PTH208
+
+    def check_own(self) -> None:
+        """Raise `UsageError` if another program, such as the public MaCheX, made this folder."""
+        if self.index_json.exists() and not self.plan.exists():
+            raise UsageError(
+                f"{self.path} holds an index.json but no plan.parquet: another program made it, and its "
+                "numbers would not agree with new ones; choose another MACHEX_PATH or move the folder away"
+            )

@@ -1,0 +1,150 @@
+"""The ledger: one line per attempt at an image, appended by one process, the commit point of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import TracebackType, UnionType
+from typing import Any, Self, get_args, get_type_hints
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.json
+
+from composer.errors import OutputError
+from composer.imaging import Facts
+from composer.plan import FAILED, MISSING, WRITTEN
+from composer.worker import Outcome
+
+_ARROW_TYPES: dict[Any, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    list[str]: pa.list_(pa.string()),
+    list[int]: pa.list_(pa.int64()),
+    list[float]: pa.list_(pa.float64()),
+}
+
+
+def _arrow_type(hint: Any) -> pa.DataType:  # noqa: ANN401 - a type as written in a dataclass
+    plain = [member for member in get_args(hint) if member is not type(None)]
+    return _ARROW_TYPES[plain[0] if isinstance(hint, UnionType) else hint]
+
+
+# No line is longer than this many bytes: a torn last one is looked for no further back.
+_TAIL = 1 << 20
+
+FACT_COLUMNS = [pa.field(name, _arrow_type(hint)) for name, hint in get_type_hints(Facts).items()]
+
+SCHEMA = pa.schema(
+    [
+        pa.field("identity", pa.string()),
+        pa.field("status", pa.string()),
+        pa.field("reason", pa.string()),
+        pa.field("message", pa.string()),
+        pa.field("bytes", pa.int64()),
+        pa.field("sha256", pa.string()),
+        *FACT_COLUMNS,
+    ]
+)
+
+
+class Ledger:
+    """An open ledger to append to, as a context manager.
+
+    Each line is handed to the operating system as it is written, so that a killed process loses none; a
+    line that one left half written is cut off here.
+
+    Parameters
+    ----------
+    path
+        ``ledger.jsonl`` of a dataset folder; made when it is not there.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            _cut_torn_line(path)
+            self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            raise OutputError.not_writable(path, error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def append(self, outcome: Outcome) -> None:
+        """Add the line of one attempt; facts that say nothing (None, no flags) are left out."""
+        status = WRITTEN if outcome.reason is None else MISSING if outcome.is_missing else FAILED
+        facts = outcome.facts.as_dict() if outcome.facts else {}
+        line = {
+            "identity": outcome.identity,
+            "status": status,
+            "reason": outcome.reason,
+            "message": outcome.message,
+            "bytes": outcome.bytes,
+            "sha256": outcome.sha256,
+            **facts,
+        }
+        said = {name: value for name, value in line.items() if value is not None and value != []}
+        try:
+            self._file.write(json.dumps(said, ensure_ascii=False).encode() + b"\n")
+        except OSError as error:
+            raise OutputError.not_writable(self._path, error) from error
+
+
+def read_ledger(path: Path) -> pa.Table:
+    """Return the last line of every identity, in the columns of `SCHEMA`; no rows without a file.
+
+    Raises
+    ------
+    OutputError
+        When a line other than a torn last one is damaged.
+    """
+    if not path.exists() or not path.stat().st_size:
+        return SCHEMA.empty_table()
+    # Mapped, not read: the lines of a million images take most of a gigabyte.
+    with pa.memory_map(str(path)) as file:
+        return _last_lines(path, file.read_buffer())
+
+
+def _last_lines(path: Path, data: pa.Buffer) -> pa.Table:
+    whole = memoryview(data)[: _end_of_last_line(data)]
+    if not whole:
+        return SCHEMA.empty_table()
+    try:
+        lines = pyarrow.json.read_json(
+            pa.BufferReader(pa.py_buffer(whole)),
+            parse_options=pyarrow.json.ParseOptions(
+                explicit_schema=SCHEMA, unexpected_field_behavior="ignore", newlines_in_values=False
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise OutputError(f"{path}: damaged ({error}); remove the damaged line and run again") from error
+    rows = pa.table({"identity": lines["identity"], "row": np.arange(lines.num_rows)})
+    last = rows.group_by("identity").aggregate([("row", "max")])["row_max"]
+    return lines.take(np.sort(last.to_numpy()))
+
+
+def _end_of_last_line(data: pa.Buffer) -> int:
+    start = max(0, data.size - _TAIL)
+    end: int = start + bytes(memoryview(data)[start:]).rfind(b"\n") + 1
+    return end
+
+
+def _cut_torn_line(path: Path) -> None:
+    if path.exists() and path.stat().st_size:
+        with pa.memory_map(str(path)) as file:
+            end = _end_of_last_line(file.read_buffer())
+        os.truncate(path, end)

@@ -1,0 +1,148 @@
+"""Which number every image has, and what is to be done with it: decided before the first image is touched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from composer.errors import OutputError, UsageError
+from composer.settings import Settings
+from composer.storage import replaced
+from processors.base import FRONTAL_VIEWS, Processor
+
+# What becomes of an image. A plan says LEFT_OUT, KNOWN_BAD, MISSING or TO_WRITE; the ledger turns the last
+# into WRITTEN, FAILED or MISSING. VANISHED keeps the number of an image that the source no longer has.
+LEFT_OUT, KNOWN_BAD, MISSING, TO_WRITE = "left out", "known bad", "missing", "to write"
+WRITTEN, FAILED = "written", "failed"
+VANISHED = "vanished"
+
+_COLUMNS = ("number", "identity", "key", "source", "status", "rule")
+_RECIPE = b"machex.recipe"
+
+
+def make_plan(
+    records: pa.Table, settings: Settings, processor: type[Processor], previous: pa.Table | None
+) -> pa.Table:
+    """Add ``number`` (int32), ``status`` and ``rule`` (strings) to the records, in the order of the numbers.
+
+    An image has the number that the previous plan gave it. Others are numbered in the order of their
+    identities, after the highest number so far, so that a partial download or another selection changes no
+    number.
+
+    Parameters
+    ----------
+    records
+        Of the schema `composer.records.SCHEMA`, identities unique.
+    previous
+        The plan of an earlier run into the same folder, None at the first run.
+    """
+    records = records.sort_by("identity")
+    status, rule = _decide(records, settings, processor)
+    planned = (
+        records.append_column("number", pa.array(_numbers(records["identity"], previous), pa.int32()))
+        .append_column("status", pa.array(status, pa.string()))
+        .append_column("rule", pa.array(rule, pa.string()))
+    )
+    return planned.sort_by("number")
+
+
+def _numbers(identities: pa.ChunkedArray, previous: pa.Table | None) -> NDArray[np.int64]:
+    numbers = np.full(len(identities), -1, dtype=np.int64)
+    first_free = 0
+    if previous is not None and previous.num_rows:
+        place = pc.index_in(identities, value_set=previous["identity"].combine_chunks())
+        earlier = previous["number"].to_numpy()
+        numbers[pc.is_valid(place).to_numpy()] = earlier[place.drop_null().to_numpy()]
+        first_free = int(earlier.max()) + 1
+    new = numbers < 0
+    numbers[new] = np.arange(first_free, first_free + np.count_nonzero(new))
+    return numbers
+
+
+def _decide(
+    records: pa.Table, settings: Settings, processor: type[Processor]
+) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+    """Return status and rule of every record; the first line that applies counts."""
+    unusable = [known.identity for known in processor.known_bad if known.state != "suspicious"]
+    lines: list[tuple[Any, str, Any]] = [
+        (pc.is_valid(records["excluded"]), LEFT_OUT, records["excluded"].to_numpy()),
+        (_held_out(records["split"], settings), LEFT_OUT, "split"),
+        (_other_view(records["view"], settings), LEFT_OUT, "view"),
+        (pc.is_in(records["identity"], pa.array(unusable, pa.string())), KNOWN_BAD, "register"),
+        (pc.is_null(records["source"]), MISSING, None),
+    ]
+    status = np.full(records.num_rows, TO_WRITE, dtype=object)
+    rule = np.full(records.num_rows, None, dtype=object)
+    for applies, decision, reason in reversed(lines):
+        mask = applies.to_numpy()
+        status[mask] = decision
+        rule[mask] = reason[mask] if isinstance(reason, np.ndarray) else reason
+    return status, rule
+
+
+def _held_out(splits: pa.ChunkedArray, settings: Settings) -> Any:  # noqa: ANN401 - boolean chunked array
+    chosen = pc.is_in(splits, pa.array(settings.splits))
+    return pc.and_(pc.is_valid(splits), pc.invert(chosen))
+
+
+def _other_view(views: pa.ChunkedArray, settings: Settings) -> Any:  # noqa: ANN401 - boolean chunked array
+    frontal = pc.is_in(views, pa.array(FRONTAL_VIEWS))
+    return pc.and_(pc.invert(frontal), settings.frontal_only)
+
+
+def read_plan(path: Path) -> pa.Table | None:
+    """Return the plan of an earlier run, None when there was none.
+
+    Raises
+    ------
+    OutputError
+        When the file is there but damaged: without it the numbers of the images are lost.
+    """
+    if not path.exists():
+        return None
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise OutputError(f"{path}: damaged ({error}); restore it, or choose another MACHEX_PATH") from error
+
+
+def write_plan(path: Path, plan: pa.Table, previous: pa.Table | None, recipe: dict[str, Any]) -> None:
+    """Keep the plan for the next run, with the numbers of the images that vanished from the source."""
+    kept = plan.select(_COLUMNS)
+    if previous is not None:
+        gone = previous.filter(vanished(plan, previous))
+        status = pa.array([VANISHED] * gone.num_rows, pa.string())
+        gone = gone.set_column(gone.schema.get_field_index("status"), "status", status)
+        kept = pa.concat_tables([kept, gone.cast(kept.schema)])
+    with replaced(path) as file:
+        pq.write_table(kept.replace_schema_metadata({_RECIPE: json.dumps(recipe).encode()}), file)
+
+
+def vanished(plan: pa.Table, previous: pa.Table) -> pa.ChunkedArray:
+    """Say of each row of the previous plan whether the source no longer has its image."""
+    return pc.invert(pc.is_in(previous["identity"], plan["identity"].combine_chunks()))
+
+
+def check_recipe(path: Path, previous: pa.Table | None, recipe: dict[str, Any]) -> None:
+    """Raise `UsageError` when the images in the folder were made with other settings.
+
+    Two recipes in one collection would mix pictures that do not belong together.
+    """
+    if previous is None:
+        return
+    before = json.loads((previous.schema.metadata or {}).get(_RECIPE, b"{}"))
+    changed = [
+        f"{key}: was {before.get(key)}, is {recipe[key]}" for key in recipe if before.get(key) != recipe[key]
+    ]
+    if changed:
+        raise UsageError(
+            f"{path.parent} was made with other settings; restore them, or choose another MACHEX_PATH:",
+            changed,
+        )

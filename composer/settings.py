@@ -1,0 +1,193 @@
+"""The configuration file as checked values; every problem of the file is reported at once."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+)
+from pydantic_core import ErrorDetails
+
+from composer.errors import UsageError
+from composer.imaging import Recipe
+from composer.yaml_file import did_you_mean, read_mapping
+from processors import all_processors
+from processors.base import Processor, Split
+
+# Keys of the public MaCheX whose datasets have no processor here yet: they may stand in the file as null.
+_KEYS_WITHOUT_PROCESSOR = (
+    "PADCHEST_ROOT",
+    "MIMIC_ROOT",
+    "BRAX_ROOT",
+    "RSNA_ROOT",
+    "OPENI_ROOT",
+    "SIIM_ROOT",
+    "OBJECTCXR_ROOT",
+)
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use, which under Slurm is fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _expand(value: object) -> Path:
+    if not isinstance(value, str) or not value:
+        raise ValueError("expected a path")
+    expanded = os.path.expandvars(Path(value).expanduser())
+    unset = re.search(r"\$\{?\w+\}?", expanded)
+    if unset:
+        raise ValueError(f"the environment variable {unset[0]} is not set")
+    return Path(os.path.abspath(expanded))  # noqa: PTH100 - Path.absolute would keep ".."
+
+
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise ValueError("no such folder" if not path.exists() else "expected a folder, found a file")
+    return path
+
+
+def _not_file(path: Path) -> Path:
+    if path.exists() and not path.is_dir():
+        raise ValueError("expected a folder, found a file")
+    return path
+
+
+def _several(value: object) -> object:
+    if value == "all":
+        return get_args(Split)
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
+def _source(value: str) -> str:
+    folders = [processor.folder for processor in all_processors()]
+    if value not in folders:
+        raise ValueError(f"expected names of sources ({', '.join(folders)}){did_you_mean(value, folders)}")
+    return value
+
+
+def _not_yet(value: object) -> object:
+    if value:
+        raise ValueError("not available in this version; set it to null or false")
+    return value
+
+
+Root = Annotated[Path, BeforeValidator(_expand), AfterValidator(_folder)]
+NotYet = Annotated[None, BeforeValidator(_not_yet)]
+
+
+class Settings(BaseModel):
+    """A checked configuration. Fields are the keys of the file in lower case; README.md explains them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=str.upper)
+
+    machex_path: Annotated[Path, BeforeValidator(_expand), AfterValidator(_not_file)]
+    num_workers: int = Field(default_factory=usable_cores, ge=1, le=4096)
+    frontal_only: bool = True
+    splits: Annotated[tuple[Split, ...], BeforeValidator(_several), Field(min_length=1)] = ("train",)
+    image_size: int = Field(default=1024, ge=16, le=8192)
+    resize: Literal["crop", "pad", "fit", "stretch"] = "crop"
+    image_format: Literal["jpg", "png", "png16"] = "jpg"
+    image_mode: Literal["RGB", "L"] = "RGB"
+    jpeg_quality: int = Field(default=95, ge=1, le=100)
+    tone: Literal["standard", "minmax"] = "standard"
+    invert: Annotated[tuple[Annotated[str, AfterValidator(_source)], ...], BeforeValidator(_several)] = ()
+    allow_missing: bool = False
+    fast_decode: Annotated[bool, AfterValidator(_not_yet)] = False
+    checksums: Annotated[bool, AfterValidator(_not_yet)] = False
+    scheduler: NotYet = None
+
+    def root(self, processor: type[Processor]) -> Path | None:
+        """Return the folder in which the user keeps a dataset, None when it is not selected."""
+        root: Path | None = getattr(self, processor.config_key.lower())
+        return root
+
+    def recipe(self, processor: type[Processor]) -> Recipe:
+        """Return what touches the pixels of a dataset."""
+        return Recipe(
+            size=self.image_size,
+            resize=self.resize,
+            image_format=self.image_format,
+            image_mode=self.image_mode,
+            jpeg_quality=self.jpeg_quality,
+            tone=self.tone,
+            invert=processor.folder in self.invert,
+        )
+
+
+@functools.cache
+def settings_model() -> type[Settings]:
+    """Return the settings with one key per dataset, so that a new processor brings its own."""
+    roots: dict[str, Any] = {p.config_key.lower(): (Root | None, None) for p in all_processors()}
+    roots |= {key.lower(): (NotYet, None) for key in _KEYS_WITHOUT_PROCESSOR if key.lower() not in roots}
+    return create_model("ConfiguredSettings", __base__=Settings, **roots)
+
+
+def load_settings(path: Path) -> Settings:
+    """Read and check a configuration file.
+
+    Raises
+    ------
+    UsageError
+        With every problem of the file, each with its line, what was found and what is valid.
+    """
+    mapping = read_mapping(path)
+    problems = [*mapping.problems, *_check_selection(mapping.values)]
+    try:
+        settings = settings_model().model_validate(mapping.values)
+    except ValidationError as error:
+        problems += [(str(details["loc"][0]), _explain(details)) for details in error.errors()]
+    else:
+        problems += _check_overlap(settings)
+    if problems:
+        raise UsageError(f"{path} cannot be used:", mapping.report(problems))
+    return settings
+
+
+def _check_selection(values: dict[str, Any]) -> list[tuple[str, str]]:
+    keys = [processor.config_key for processor in all_processors()]
+    if any(values.get(key) is not None for key in keys):
+        return []
+    return [("", f"no dataset is selected: set the folder of at least one of {', '.join(keys)}")]
+
+
+def _check_overlap(settings: Settings) -> list[tuple[str, str]]:
+    output = settings.machex_path
+    return [
+        (
+            processor.config_key,
+            f"{processor.config_key}: {root} lies in MACHEX_PATH; sources and result must be apart",
+        )
+        for processor in all_processors()
+        if (root := settings.root(processor)) is not None and root.is_relative_to(output)
+    ]
+
+
+def _explain(details: ErrorDetails) -> str:
+    key, found = str(details["loc"][0]), details["input"]
+    keys = [(field.alias or name) for name, field in settings_model().model_fields.items()]
+    match details["type"]:
+        case "extra_forbidden":
+            return f"{key} is no key of this file{did_you_mean(key, keys)}"
+        case "missing":
+            return f"{key} is missing: name the folder in which the collection is to be written"
+        case "literal_error":
+            valid = re.findall(r"'([^']+)'", details["ctx"]["expected"])
+            return (
+                f"{key}: found {found!r}, expected one of {', '.join(valid)}{did_you_mean(str(found), valid)}"
+            )
+        case "value_error":
+            return f"{key}: found {found!r}: {details['ctx']['error']}"
+        case _:
+            return f"{key}: found {found!r}: {details['msg']}"

@@ -1,0 +1,121 @@
+"""From the configured roots to datasets that are ready to be composed, or all their problems at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from composer.errors import UsageError
+from composer.folder import DatasetFolder
+from composer.imaging import Recipe
+from composer.plan import check_recipe, make_plan, read_plan, vanished
+from composer.records import table_of
+from composer.settings import Settings
+from composer.yaml_file import did_you_mean
+from processors import all_processors
+from processors.base import Processor, SourceError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset of this run: where it lies, what is planned, and the plan of the run before."""
+
+    processor: type[Processor]
+    root: Path
+    folder: DatasetFolder
+    recipe: Recipe
+    found: int
+    plan: pa.Table
+    previous_plan: pa.Table | None
+
+    @property
+    def name(self) -> str:
+        """The name of the output folder, by which users call the dataset."""
+        return self.processor.folder
+
+
+def open_datasets(settings: Settings, names: Sequence[str] = ()) -> list[Dataset]:
+    """Read the tables and folders of every selected dataset and plan it; nothing is written.
+
+    Parameters
+    ----------
+    names
+        Folder names of the datasets to take; all that are configured when empty.
+
+    Raises
+    ------
+    UsageError
+        When any of them cannot be composed; the message has the problems of all.
+    """
+    datasets, problems = [], []
+    for processor in _selected(settings, names):
+        try:
+            datasets.append(_open(processor, settings))
+        except (SourceError, UsageError) as error:
+            problems.append(f"{processor.config_key}: {error}")
+    if problems:
+        raise UsageError("nothing was written, because these sources cannot be used:", problems)
+    return datasets
+
+
+def _selected(settings: Settings, names: Sequence[str]) -> list[type[Processor]]:
+    configured = {p.folder: p for p in all_processors() if settings.root(p) is not None}
+    unknown = [name for name in names if name not in configured]
+    if unknown:
+        raise UsageError(
+            "--dataset takes the datasets that the configuration selects: " + ", ".join(configured),
+            [f"{name} is none of them{did_you_mean(name, configured)}" for name in unknown],
+        )
+    return [processor for name, processor in configured.items() if not names or name in names]
+
+
+def _open(processor_type: type[Processor], settings: Settings) -> Dataset:
+    root = settings.root(processor_type)
+    assert root is not None
+    folder = DatasetFolder(settings.machex_path / processor_type.folder)
+    folder.check_own()
+    recipe = settings.recipe(processor_type)
+    previous = read_plan(folder.plan)
+    check_recipe(folder.plan, previous, recipe.as_dict())
+    processor = processor_type(root)
+    records = table_of(processor.records())
+    unique = _first_of_each(records)
+    plan = make_plan(unique, settings, processor_type, previous)
+    _check_files(processor, plan)
+    _announce(processor, repeated=records.num_rows - unique.num_rows)
+    if previous is not None and (gone := pc.sum(vanished(plan, previous)).as_py()):
+        log.warning(
+            "%s: %s images of an earlier run are no longer in the source", processor.folder, f"{gone:,}"
+        )
+    return Dataset(processor_type, root, folder, recipe, unique.num_rows, plan, previous)
+
+
+def _first_of_each(records: pa.Table) -> pa.Table:
+    rows = pa.table({"identity": records["identity"], "row": np.arange(records.num_rows)})
+    first = rows.group_by("identity").aggregate([("row", "min")])["row_min"].to_numpy()
+    return records if len(first) == records.num_rows else records.take(np.sort(first))
+
+
+def _check_files(processor: Processor, plan: pa.Table) -> None:
+    if plan["source"].null_count == plan.num_rows:
+        raise SourceError(
+            f"{processor.root}: {plan.num_rows:,} images are listed in {', '.join(processor.tables)}, but "
+            "none of their files is here; check the path, or unpack the archives"
+        )
+
+
+def _announce(processor: Processor, *, repeated: int) -> None:
+    tables = ", ".join(processor.tables) or "no tables"
+    log.info("%s: %s in %s; %s", processor.folder, processor.layout, processor.root, tables)
+    for warning in processor.warnings:
+        log.warning("%s: %s", processor.folder, warning)
+    if repeated:
+        log.warning("%s: %s rows repeat an image; the first counts", processor.folder, f"{repeated:,}")

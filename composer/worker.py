@@ -1,0 +1,83 @@
+"""What a worker process does: make one image, put it in its place, and report the facts."""
+
+from __future__ import annotations
+
+import hashlib
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from composer.imaging import Facts, Reason, Recipe, Refusal, Source, convert
+from composer.storage import replaced
+
+# Reasons beside those of `composer.imaging.Reason`.
+CRASHED, OUT_OF_MEMORY, UNEXPECTED = "crashed", "out of memory", "unexpected"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One image to make: its number and identity, the source, the file to write, and the recipe."""
+
+    number: int
+    identity: str
+    source: Source
+    target: str
+    recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one attempt.
+
+    Either the image was written, and ``bytes``, ``sha256`` and ``facts`` describe the file; or ``reason``
+    is a word that classifies the failure and ``message`` says what was found and what to do.
+    """
+
+    number: int
+    identity: str
+    reason: str | None = None
+    message: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    facts: Facts | None = None
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the file that the table promised is not there."""
+        return self.reason == Reason.MISSING
+
+
+def make_image(task: Task) -> Outcome:
+    """Convert a source and write the picture; a source that cannot be converted is an outcome like another.
+
+    Raises
+    ------
+    OutputError
+        When the picture cannot be written, which no other image would survive either.
+    """
+    try:
+        conversion = convert(task.source, task.recipe)
+    except Refusal as refusal:
+        return Outcome(task.number, task.identity, reason=str(refusal.reason), message=str(refusal))
+    except MemoryError:
+        return Outcome(
+            task.number, task.identity, reason=OUT_OF_MEMORY, message="too large for the memory here"
+        )
+    except Exception as error:
+        # A fault of ours must not end a run of days: it is named, and the next image is done.
+        message = f"{type(error).__name__} in {_place(error)}: a fault of this program, please report it"
+        return Outcome(task.number, task.identity, reason=UNEXPECTED, message=message)
+    with replaced(Path(task.target)) as file:
+        file.write(conversion.data)
+    return Outcome(
+        task.number,
+        task.identity,
+        bytes=len(conversion.data),
+        sha256=hashlib.sha256(conversion.data).hexdigest(),
+        facts=conversion.facts,
+    )
+
+
+def _place(error: Exception) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(last.filename).name}:{last.lineno}"

@@ -1,0 +1,87 @@
+"""The command line of MaCheX: arguments in, exit code out.
+
+Worker processes import this file too, so that its top level imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+from composer.errors import MaCheXError
+
+_DESCRIPTION = """\
+Composes public chest X-ray releases into one collection to train on.
+
+Edit config.yml, then run:  python machex.py -c config.yml
+"""
+_EXIT_CODES = """\
+exit codes: 0 complete; 1 finished, but some images failed or are missing; 2 configuration, sources or command
+line are wrong, nothing was written; 3 the result cannot be written; 130 interrupted
+"""
+_COMMANDS = {
+    "compose": "write the collection (the default)",
+    "index": "write the index files anew, after a move or a corrected table",
+    "demo": "compose made-up miniatures of all sources",
+    "datasets": "list what is supported",
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="machex.py",
+        description=_DESCRIPTION,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, purpose in _COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=purpose)
+        loudness = command.add_mutually_exclusive_group()
+        loudness.add_argument("-v", "--verbose", action="store_true", help="say more")
+        loudness.add_argument("-q", "--quiet", action="store_true", help="warnings and the result only")
+        if name in ("compose", "index"):
+            command.add_argument(
+                "-c", "--config", default="config.yml", help="the configuration (config.yml)"
+            )
+            command.add_argument(
+                "--dataset", action="append", default=[], metavar="NAME", help="only this dataset; repeatable"
+            )
+        elif name == "demo":
+            command.add_argument("-o", "--output", default="machex_demo", help="a new folder (machex_demo)")
+        else:
+            command.add_argument("--json", action="store_true", help="as JSON")
+    return parser
+
+
+def _with_default(arguments: Sequence[str]) -> list[str]:
+    """Put ``compose`` in front of options that stand alone, as in ``machex.py -c config.yml``."""
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
+        return ["compose", *arguments]
+    return list(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; a user's mistake is a message, never a traceback."""
+    parsed = _parser().parse_args(_with_default(sys.argv[1:] if arguments is None else arguments))
+    level = logging.DEBUG if parsed.verbose else logging.WARNING if parsed.quiet else logging.INFO
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr, force=True)
+    logging.getLogger("composer").setLevel(level)
+
+    try:
+        # Only now are the heavy modules loaded, when the arguments are right.
+        exit_code: int = importlib.import_module(f"composer.commands.{parsed.command}").run(parsed)
+    except MaCheXError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted before anything was written", file=sys.stderr)
+        return 130
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

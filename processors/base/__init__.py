@@ -1,0 +1,40 @@
+"""What all processors share: the form they fill in, and how tables and folders are read."""
+
+from processors.base.contract import (
+    FRONTAL_VIEWS,
+    VIEWS,
+    Box,
+    KnownBad,
+    Label,
+    Member,
+    Processor,
+    Record,
+    Release,
+    SourceError,
+    Split,
+)
+from processors.base.files import entries, image_names, subfolders, tar_members, walk_images
+from processors.base.tables import Table, find_table, floats, read_lines
+
+__all__ = [
+    "FRONTAL_VIEWS",
+    "VIEWS",
+    "Box",
+    "KnownBad",
+    "Label",
+    "Member",
+    "Processor",
+    "Record",
+    "Release",
+    "SourceError",
+    "Split",
+    "Table",
+    "entries",
+    "find_table",
+    "floats",
+    "image_names",
+    "read_lines",
+    "subfolders",
+    "tar_members",
+    "walk_images",
+]

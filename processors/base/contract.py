@@ -1,0 +1,192 @@
+"""What a source of chest radiographs declares and yields: the form that every processor fills in."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal, NamedTuple
+
+# "PA or AP" is a frontal film of which no table says more: CheXpert's test set, NIH without its table.
+FRONTAL_VIEWS = ("PA", "AP", "AP supine", "PA or AP")
+VIEWS = (*FRONTAL_VIEWS, "lateral", "decubitus", "oblique", "other", "unknown")
+
+Split = Literal["train", "val", "test"]
+
+
+class SourceError(Exception):
+    """A root folder or a table of a source that cannot be used; the message says what to do."""
+
+
+class Release(NamedTuple):
+    """One published form of a dataset and how many images it holds, as its publisher or paper counts them."""
+
+    name: str
+    images: int
+
+
+class KnownBad(NamedTuple):
+    """An image that people who read the whole release found wanting.
+
+    ``state`` is ``"unreadable"`` or ``"absent"`` (the image is not tried) or ``"suspicious"`` (it is
+    written and flagged). ``source`` says who found it.
+    """
+
+    identity: str
+    state: Literal["unreadable", "absent", "suspicious"]
+    reason: str
+    source: str
+
+
+class Member(NamedTuple):
+    """Where an image lies: a path relative to the root, with forward slashes.
+
+    ``offset`` and ``size`` in bytes are given when the path is an uncompressed archive that holds the image.
+    """
+
+    path: str
+    offset: int | None = None
+    size: int | None = None
+
+
+class Label(NamedTuple):
+    """One statement about an image in the release's own spelling.
+
+    ``value`` is 1 (present), 0 (absent) or -1 (uncertain); a label that is not mentioned is not yielded.
+    ``labeller`` is the tool, table or reader that states it.
+    """
+
+    label: str
+    value: int
+    labeller: str
+
+
+class Box(NamedTuple):
+    """A rectangle around a finding: left, top, width, height in pixels of the grid of its record."""
+
+    label: str
+    x: float
+    y: float
+    width: float
+    height: float
+    reader: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Record:
+    """One image of a release and everything that its tables say of it.
+
+    Parameters
+    ----------
+    identity
+        The release's own id of the image, without extension or carrier; unique within the dataset.
+    key
+        The name that MaCheX's ``index.json`` uses for the image.
+    file
+        Where the image lies; None when no file is there. For a deep tree it may be what the table
+        promises: a file that then cannot be opened counts as missing.
+    view
+        One of `VIEWS`.
+    split
+        The official split, None where the release has none.
+    sex
+        ``"M"``, ``"F"`` or None.
+    age
+        Years, None when unknown.
+    box_grid
+        Rows and columns of the pixel grid that `boxes` refer to; None means the image file's own.
+    class_label
+        MaCheX's vector for the CheXpert family: 13 integers, 1 positive, -1 negative, 0 otherwise.
+    native
+        Further cells of the tables as they are written there, column name to text.
+    part
+        The piece of the release (an archive, a folder) in which the file should lie. When a whole part is
+        absent it is reported once, not image by image.
+    excluded
+        Why the release itself, or its own table, leaves this image out; None when it does not.
+    """
+
+    identity: str
+    key: str
+    file: Member | None
+    view: str
+    patient_id: str | None = None
+    study_id: str | None = None
+    split: Split | None = None
+    sex: Literal["M", "F"] | None = None
+    age: float | None = None
+    labels: list[Label] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
+    box_grid: tuple[int, int] | None = None
+    class_label: list[int] | None = None
+    native: dict[str, str] = field(default_factory=dict)
+    part: str | None = None
+    excluded: str | None = None
+
+
+class Processor(ABC):
+    """A dataset: what is known of it in general, and how to read it from a folder on a user's disk.
+
+    A subclass fills in the class attributes in the order below and the two methods. Creating one with a
+    root recognises the layout; it raises `SourceError` when the folder does not hold this dataset.
+
+    Parameters
+    ----------
+    root
+        The folder that the user names in the configuration.
+
+    Attributes
+    ----------
+    layout : str
+        One phrase that says which form of the release was recognised.
+    tables : list of str
+        The tables in use, relative to the root.
+    warnings : list of str
+        What the user should know; complete once `records` is exhausted.
+    """
+
+    name: ClassVar[str]
+    folder: ClassVar[str]
+    config_key: ClassVar[str]
+    licence: ClassVar[str]
+    access: ClassVar[str]
+    homepage: ClassVar[str]
+    citation: ClassVar[str]
+    releases: ClassVar[tuple[Release, ...]]
+    known_bad: ClassVar[tuple[KnownBad, ...]]
+
+    def __init_subclass__(cls) -> None:
+        if inspect.isabstract(cls):
+            return
+        blanks = [part for part in _FORM if not hasattr(cls, part)]
+        if blanks:
+            raise TypeError(f"{cls.__name__} does not declare {', '.join(blanks)}")
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.tables: list[str] = []
+        self.warnings: list[str] = []
+        self.layout = self.recognise()
+
+    @abstractmethod
+    def recognise(self) -> str:
+        """Find out which layout lies under ``self.root`` and name it; raise `SourceError` if none does."""
+
+    @abstractmethod
+    def records(self) -> Iterator[Record]:
+        """Yield one record for every row of the tables and every image file, in any order."""
+
+
+_FORM = (
+    "name",
+    "folder",
+    "config_key",
+    "licence",
+    "access",
+    "homepage",
+    "citation",
+    "releases",
+    "known_bad",
+)

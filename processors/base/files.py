@@ -1,0 +1,83 @@
+"""The files of a release: which entries of a folder are images, and where members of an archive lie."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from processors.base.contract import Member, SourceError
+
+
+def entries(folder: Path) -> list[os.DirEntry[str]]:
+    """Return what lies in a folder, sorted by name; nothing when the folder does not exist.
+
+    Names that start with a dot are left out (``._x.png`` of macOS, ``.azDownload-x`` of azcopy), as is the
+    ``__MACOSX`` folder of zips made there.
+    """
+    try:
+        with os.scandir(folder) as scan:
+            found = [entry for entry in scan if entry.name[0] != "." and entry.name != "__MACOSX"]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(found, key=lambda entry: entry.name)
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Return the folders directly inside a folder, sorted by name."""
+    return [Path(entry.path) for entry in entries(folder) if entry.is_dir()]
+
+
+# No function here asks an entry with an image's name for its type: on network storage that can be a call per
+# file, and a folder named like an image shows itself when it is opened.
+
+
+def image_names(folder: Path, suffixes: Sequence[str]) -> list[str]:
+    """Return the names in a flat folder that end with one of the suffixes (lower case, with the dot)."""
+    return [entry.name for entry in entries(folder) if entry.name.lower().endswith(tuple(suffixes))]
+
+
+def walk_images(folder: Path, suffixes: Sequence[str]) -> Iterator[Path]:
+    """Yield every image file below a folder, in sorted order, however deep."""
+    for entry in entries(folder):
+        if entry.name.lower().endswith(tuple(suffixes)):
+            yield Path(entry.path)
+        elif entry.is_dir():
+            yield from walk_images(Path(entry.path), suffixes)
+
+
+def tar_members(archive: Path, root: Path, suffixes: Sequence[str]) -> Iterator[tuple[str, Member]]:
+    """Yield name and place of every image in an uncompressed tar file.
+
+    The images are read from the archive where they lie; nothing is unpacked.
+
+    Raises
+    ------
+    SourceError
+        When the archive is compressed, cut short or no tar file at all.
+    """
+    relative = archive.relative_to(root).as_posix()
+    try:
+        with tarfile.open(archive, mode="r:") as tar:
+            length = archive.stat().st_size
+            for member in tar:
+                name = member.name.rpartition("/")[2]
+                if not member.isreg() or name.startswith(".") or not name.lower().endswith(tuple(suffixes)):
+                    continue
+                if member.offset_data + member.size > length:
+                    raise tarfile.ReadError(f"it ends inside {name}")
+                yield name, Member(relative, member.offset_data, member.size)
+            _check_end(archive, tar.offset)
+    except tarfile.TarError as error:
+        raise SourceError(
+            f"{archive}: not readable as an uncompressed tar file ({error}); unpack it, or download it again"
+        ) from error
+
+
+def _check_end(archive: Path, offset: int) -> None:
+    # tarfile takes an archive that is cut between two members, or inside a header, for a complete one.
+    with archive.open("rb") as file:
+        file.seek(offset)
+        if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("the mark of its end is missing")

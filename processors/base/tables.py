@@ -1,0 +1,151 @@
+"""The tables of a release as text: found by name, read by column, never guessed at."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from processors.base.contract import SourceError
+from processors.base.files import entries
+
+
+def find_table(folders: Sequence[Path], *names: str) -> Path | None:
+    """Return the first of the named tables in the first folder that holds one.
+
+    Letter case is ignored, because file systems and mirrors change it, and ``name.csv.gz`` stands in for
+    ``name.csv``; where both exist the unpacked one is taken.
+    """
+    wanted = [candidate for name in names for candidate in (name.lower(), f"{name.lower()}.gz")]
+    for folder in folders:
+        present = {entry.name.lower(): entry.name for entry in entries(folder) if entry.is_file()}
+        for candidate in wanted:
+            if candidate in present:
+                return folder / present[candidate]
+    return None
+
+
+# gzip reports damage in all three of the first ways.
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    zlib.error,
+    UnicodeDecodeError,
+    pd.errors.ParserError,
+    pd.errors.EmptyDataError,
+)
+
+
+class Table:
+    """A CSV file, every cell as text, blank cells as empty strings.
+
+    A byte order mark, CRLF line ends, gzip and a trailing comma on either the header or the rows are
+    read as if they were not there.
+
+    Parameters
+    ----------
+    path
+        The ``.csv`` or ``.csv.gz`` file.
+    columns
+        Names that must be there.
+
+    Raises
+    ------
+    SourceError
+        When the file cannot be read or a column is missing; the message names file, expected and found.
+    """
+
+    def __init__(self, path: Path, *, columns: Sequence[str] = ()) -> None:
+        self.path = path
+        frame = _read_csv(path)
+        frame.columns = frame.columns.str.strip()
+        self._frame = frame
+        missing = [column for column in columns if column not in frame.columns]
+        if missing:
+            raise SourceError(
+                f"{path}: expected column{'s'[: len(missing) > 1]} {', '.join(map(repr, missing))}, found "
+                f"{', '.join(map(repr, frame.columns))}; is this the table of another release?"
+            )
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    @property
+    def columns(self) -> list[str]:
+        """The column names in file order."""
+        return list(self._frame.columns)
+
+    def first_of(self, *names: str) -> str | None:
+        """Return the first of several spellings of a column that this table has."""
+        return next((name for name in names if name in self._frame.columns), None)
+
+    def rows(self, *columns: str | None) -> Iterator[tuple[str, ...]]:
+        """Yield the cells of the named columns row by row, stripped of outer blanks.
+
+        A column given as None yields empty strings, so that an optional column needs no second loop.
+        """
+        blank = [""] * len(self._frame)
+        cells = [
+            blank if name is None else self._frame[name].fillna("").str.strip().tolist() for name in columns
+        ]
+        return zip(*cells, strict=True)
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a list without a header, stripped of outer blanks; empty ones are left out.
+
+    Raises
+    ------
+    SourceError
+        When the file cannot be read as text.
+    """
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8-sig") as file:
+            return [line.strip() for line in file if line.strip()]
+    except _UNREADABLE as error:
+        raise SourceError(f"{path}: not readable as a list ({error}); download or unpack it again") from error
+
+
+def floats(cells: Sequence[str]) -> tuple[float, ...] | None:
+    """Return the cells as finite numbers, or None when one of them is blank or no number."""
+    try:
+        numbers = tuple(float(cell) for cell in cells)
+    except ValueError:
+        return None
+    return numbers if all(map(math.isfinite, numbers)) else None
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            try:
+                # Without index_col=False pandas takes the first column for an index when the rows are longer.
+                return _parse(path, index_col=False)
+            except pd.errors.ParserWarning:
+                columns = _parse(path, nrows=0).columns
+                frame = _parse(path, header=None, skiprows=1)
+    except _UNREADABLE as error:
+        raise SourceError(
+            f"{path}: not readable as a CSV table ({str(error).strip()}); download or unpack it again"
+        ) from error
+    surplus = frame.iloc[:, len(columns) :].fillna("")
+    if (surplus != "").to_numpy().any():
+        raise SourceError(
+            f"{path}: rows have up to {frame.shape[1]} cells, the header has {len(columns)} columns; "
+            "download or unpack it again"
+        )
+    return frame.iloc[:, : len(columns)].set_axis(columns, axis=1)
+
+
+def _parse(path: Path, **layout: Any) -> pd.DataFrame:  # noqa: ANN401 -- whatever read_csv takes
+    # Ids must stay text: some have 39 digits, some leading zeros.
+    frame: pd.DataFrame = pd.read_csv(path, dtype=str, na_filter=False, encoding="utf-8-sig", **layout)
+    return frame
