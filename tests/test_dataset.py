@@ -320,7 +320,7 @@ def test_a_collection_is_its_folders_in_sorted_order(collection: Path) -> None:
     expected += [("padchest", n) for n in NUMBERS]
     assert ids(pictures) == expected
     assert len(pictures) == len(expected)
-    assert repr(pictures) == f"MaCheXDataset('{collection}', 46 images: brax 7, mimic 3, padchest 36)"
+    assert repr(pictures) == f"MaCheXDataset('{collection}', 52 images: brax 7, mimic 3, padchest 42)"
 
 
 def test_pictures_of_a_collection_are_those_of_its_folders(collection: Path) -> None:

@@ -1,0 +1,95 @@
+"""NIH ChestX-ray14 in miniature: the Box layout with the table of 2020, six invented patients.
+
+It has the release's oddities that do no harm: colour and RGBA pictures, labels out of order, the spelling
+``Infiltrate`` in the boxes, an age of 0, CRLF in a list, and files that are not part of the release.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from composer.demo.carriers import PngMode, write_png
+from composer.demo.phantom import film
+
+# The commas inside the brackets are not quoted in the release either; they split one name into two columns.
+_TABLE_HEADER = (
+    "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
+    "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]"
+)
+_BOX_HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
+
+
+class _Image(NamedTuple):
+    patient: int
+    follow_up: int
+    findings: str
+    age: int
+    sex: str
+    view: str
+    side: int = 256
+    mode: PngMode = "L"
+
+    @property
+    def name(self) -> str:
+        return f"{self.patient:08d}_{self.follow_up:03d}.png"
+
+
+# One picture has the published size, at which nothing is resized; the others are small to be made quickly.
+_TRAIN_VAL = (
+    _Image(99901, 0, "No Finding", 47, "F", "PA", side=1024),
+    _Image(99901, 1, "Effusion|Infiltration", 48, "F", "AP", side=512),
+    _Image(99901, 2, "Infiltration", 48, "F", "PA"),
+    _Image(99902, 0, "Mass|Atelectasis", 63, "M", "PA", side=512),
+    _Image(99902, 1, "No Finding", 64, "M", "PA", mode="RGBA"),
+    _Image(99903, 0, "No Finding", 0, "F", "AP"),
+    _Image(99903, 1, "Pneumonia|Edema", 0, "F", "AP", mode="RGB"),
+    _Image(99904, 0, "Pleural_Thickening|Fibrosis|Emphysema", 79, "M", "PA", side=384),
+    _Image(99904, 1, "Hernia", 80, "M", "PA"),
+)
+_TEST = (
+    _Image(99905, 0, "Cardiomegaly", 55, "F", "PA", side=512),
+    _Image(99905, 1, "Cardiomegaly|Consolidation", 55, "F", "AP"),
+    _Image(99905, 2, "No Finding", 57, "F", "PA"),
+    _Image(99906, 0, "Pneumothorax|Nodule", 21, "M", "PA", side=384),
+    _Image(99906, 1, "No Finding", 22, "M", "PA"),
+)
+
+# Pixels of the published 1024 x 1024 grid, whatever the size of the picture.
+_BOXES = (
+    "00099901_001.png,Infiltrate,225.0847458,547.0192168,86.7796610,79.1864407",
+    "00099901_001.png,Effusion,101.25,640.5,210.0,180.75",
+    "00099902_000.png,Mass,686.1016949,131.5433984,185.4915254,113.4915254",
+    "00099905_000.png,Cardiomegaly,371.5,480.0,398.25,297.5",
+    "00099906_000.png,Pneumothorax,640.0,90.5,290.0,310.0",
+)
+
+
+def make(root: Path) -> None:
+    """Write the miniature into a folder."""
+    images = (*_TRAIN_VAL, *_TEST)
+    for image in images:
+        picture = film(
+            image.patient % 100 * 100 + image.follow_up, rows=image.side, columns=image.side, view=image.view
+        )
+        write_png(root / "images" / image.name, picture, mode=image.mode)
+    # The release's table is not in order of name.
+    table = [_TABLE_HEADER, *(_row(image) for image in reversed(images))]
+    _write(root / "Data_Entry_2017_v2020.csv", table)
+    _write(root / "BBox_List_2017.csv", [_BOX_HEADER, *_BOXES])
+    _write(root / "train_val_list.txt", [image.name for image in _TRAIN_VAL], newline="\r\n")
+    _write(root / "test_list.txt", [image.name for image in _TEST])
+    (root / "README_CHESTXRAY.pdf").write_bytes(b"%PDF-1.4 stands in for the publisher's notes\n")
+    (root / "images" / f"._{images[0].name}").write_bytes(b"\0\x05\x16\x07 left by macOS")
+    (root / "images" / ".DS_Store").write_bytes(b"\0\0\0\x01Bud1")
+
+
+def _row(image: _Image) -> str:
+    return (
+        f"{image.name},{image.findings},{image.follow_up},{image.patient},{image.age},{image.sex},{image.view},"
+        "2500,2048,0.168,0.168"
+    )
+
+
+def _write(path: Path, lines: list[str], *, newline: str = "\n") -> None:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline=newline)

@@ -1,0 +1,94 @@
+"""The outside of JPEG, JPEG-LS and JPEG 2000 streams: their announced size, and whether their end is there.
+
+Decoders differ in what they do with a stream that was cut: some refuse it, some fill in grey and only print a
+warning. The end marker is therefore looked for here, before decoding.
+"""
+
+import struct
+from dataclasses import dataclass
+
+from composer.imaging.refusal import Reason, Refusal
+
+_START_OF_IMAGE = b"\xff\xd8"
+_END_MARKER = b"\xff\xd9"
+"""End of image in T.81 and T.87, end of codestream in T.800; coded data cannot contain it."""
+_START_OF_CODESTREAM = b"\xff\x4f\xff\x51"
+_START_OF_SCAN = 0xDA
+_STAND_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+# T.81 table B.1 without DHT (C4), JPG (C8) and DAC (CC); F7 is the frame of JPEG-LS (T.87 C.1.1).
+_START_OF_FRAME = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Size, in pixels, and precision, in bits, that a stream announces."""
+
+    rows: int
+    columns: int
+    precision: int
+
+
+def jpeg_frame(stream: bytes) -> Frame:
+    """Return the frame of a JPEG or JPEG-LS stream whose end marker is there.
+
+    Raises
+    ------
+    Refusal
+        truncated or damaged.
+    """
+    if not stream.startswith(_START_OF_IMAGE):
+        raise Refusal(Reason.DAMAGED, "the JPEG stream lacks its start marker; fetch the file again")
+    position = 2
+    frame: Frame | None = None
+    while position + 4 <= len(stream):
+        marker, length = _marker(stream, position)
+        if marker in _START_OF_FRAME and position + 9 <= len(stream):
+            precision, rows, columns = struct.unpack_from(">BHH", stream, position + 4)
+            frame = Frame(rows, columns, precision)
+        if marker == _START_OF_SCAN:
+            return _checked_end(frame, stream, position)
+        position += 2 + length
+    raise Refusal(Reason.TRUNCATED, "the JPEG stream ends before its image data; fetch the file again")
+
+
+def _marker(stream: bytes, position: int) -> tuple[int, int]:
+    """Return the marker at `position` and the length of its segment, without the marker."""
+    if stream[position] != 0xFF:
+        raise Refusal(
+            Reason.DAMAGED, f"no JPEG marker where one is due, at byte {position}; fetch the file again"
+        )
+    marker = stream[position + 1]
+    if marker == 0xFF:
+        # T.81 B.1.1.2: any marker may be preceded by fill bytes; stepping by one reaches it.
+        return marker, -1
+    if marker in _STAND_ALONE:
+        return marker, 0
+    return marker, int(struct.unpack_from(">H", stream, position + 2)[0])
+
+
+def _checked_end(frame: Frame | None, stream: bytes, start_of_scan: int) -> Frame:
+    if frame is None:
+        raise Refusal(Reason.DAMAGED, "the JPEG stream has image data before any frame; fetch the file again")
+    if stream.find(_END_MARKER, start_of_scan) < 0:
+        raise Refusal(Reason.TRUNCATED, "the JPEG stream lacks its end marker; fetch the file again")
+    return frame
+
+
+def jpeg_2000_frame(stream: bytes) -> Frame:
+    """Return the frame of a JPEG 2000 stream, bare or in a JP2 box, whose end marker is there.
+
+    Raises
+    ------
+    Refusal
+        truncated or damaged.
+    """
+    start = stream.find(_START_OF_CODESTREAM)
+    if start < 0 or start + 43 > len(stream):
+        raise Refusal(Reason.DAMAGED, "the JPEG 2000 stream lacks its start marker; fetch the file again")
+    # T.800 A.5.1: SOC, SIZ, Lsiz, Rsiz, then Xsiz, Ysiz, XOsiz, YOsiz; Ssiz follows the tile sizes and Csiz.
+    right, bottom, left, top = struct.unpack_from(">4I", stream, start + 8)
+    precision = (stream[start + 42] & 0x7F) + 1
+    # Streams are padded to an even length, with a zero by the standard (PS3.5 A.4), with FF by some encoders.
+    if not stream.rstrip(b"\x00\xff").endswith(_END_MARKER):
+        raise Refusal(Reason.TRUNCATED, "the JPEG 2000 stream lacks its end marker; fetch the file again")
+    return Frame(bottom - top, right - left, precision)

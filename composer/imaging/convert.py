@@ -1,0 +1,88 @@
+"""The way of one image from source to picture."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+from composer.imaging import dicom, jpeg, png
+from composer.imaging.encode import encode
+from composer.imaging.facts import Facts
+from composer.imaging.geometry import reshape
+from composer.imaging.header import spacing
+from composer.imaging.picture import Picture
+from composer.imaging.recipe import Recipe
+from composer.imaging.sniff import Kind, contradicts_extension, sniff
+from composer.imaging.source import Source
+from composer.imaging.tone import render
+
+_DECODERS: dict[Kind, Callable[[bytes, Facts], Picture]] = {
+    "png": png.decode,
+    "jpeg": jpeg.decode,
+    "dicom": dicom.decode,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """A finished picture.
+
+    Attributes
+    ----------
+    data : bytes
+        The whole file.
+    facts : Facts
+        What was found and done.
+    """
+
+    data: bytes
+    facts: Facts
+
+
+def convert(source: Source, recipe: Recipe) -> Conversion:
+    """Convert one image.
+
+    The bytes depend on nothing but the content of the source and the recipe.
+
+    Parameters
+    ----------
+    source : Source
+        A PNG, JPEG or DICOM file; what it is is read from its content, not from its name.
+    recipe : Recipe
+        What the picture shall be.
+
+    Returns
+    -------
+    Conversion
+
+    Raises
+    ------
+    Refusal
+        The image is missing, broken or of a kind that is not converted.
+    """
+    facts = Facts()
+    start = perf_counter()
+    data = source.read()
+    facts.read_ms = _milliseconds(start)
+
+    start = perf_counter()
+    kind = sniff(data)
+    facts.source_format = kind
+    if contradicts_extension(source.path, kind):
+        facts.flag("extension_mismatch")
+    picture = _DECODERS[kind](data, facts)
+    facts.decode_ms = _milliseconds(start)
+
+    start = perf_counter()
+    levels = render(picture, recipe, facts)
+    aspect = 1.0 if picture.header is None else spacing(picture.header.dataset, facts)
+    levels = reshape(levels, aspect, recipe.size, recipe.resize, facts)
+    facts.tone_ms = _milliseconds(start)
+
+    start = perf_counter()
+    written = encode(levels, recipe)
+    facts.encode_ms = _milliseconds(start)
+    return Conversion(written, facts)
+
+
+def _milliseconds(start: float) -> float:
+    return round((perf_counter() - start) * 1000, 3)

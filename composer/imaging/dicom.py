@@ -1,0 +1,214 @@
+"""DICOM files (PS3.10): from the bytes of a file to stored values."""
+
+import io
+from typing import Any, NamedTuple
+
+import numpy as np
+from pydicom import dcmread, uid
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+
+from composer.imaging import codestream
+from composer.imaging.facts import Facts
+from composer.imaging.header import Header, read_header
+from composer.imaging.libraries import GDCM, PILLOW, PYDICOM, check_size, guarded
+from composer.imaging.picture import Picture, Values
+from composer.imaging.raster import luma
+from composer.imaging.refusal import Reason, Refusal
+
+
+class _Coding(NamedTuple):
+    """How pixel data of one transfer syntax is decoded: which plug-in of pydicom, under which syntax."""
+
+    plugin: str
+    library: str
+    syntax: uid.UID
+
+
+# One decoder for each, chosen by exactness and by what it does with streams that were cut.
+_ENCAPSULATED: dict[str, _Coding] = {
+    # GDCM's own RLE decoder accepts a stream without its last bytes.
+    uid.RLELossless: _Coding("pydicom", PYDICOM, uid.RLELossless),
+    uid.JPEGBaseline8Bit: _Coding("pillow", PILLOW, uid.JPEGBaseline8Bit),
+    # The plug-in refuses 12 bits under this name, because GDCM 2 failed on them. GDCM 3 decodes every process
+    # of T.81 by the stream's own header, whatever it is called.
+    uid.JPEGExtended12Bit: _Coding("gdcm", GDCM, uid.JPEGLossless),
+    uid.JPEGLossless: _Coding("gdcm", GDCM, uid.JPEGLossless),
+    uid.JPEGLosslessSV1: _Coding("gdcm", GDCM, uid.JPEGLosslessSV1),
+    uid.JPEGLSLossless: _Coding("gdcm", GDCM, uid.JPEGLSLossless),
+    uid.JPEGLSNearLossless: _Coding("gdcm", GDCM, uid.JPEGLSNearLossless),
+    uid.JPEG2000Lossless: _Coding("gdcm", GDCM, uid.JPEG2000Lossless),
+    uid.JPEG2000: _Coding("gdcm", GDCM, uid.JPEG2000),
+}
+_NATIVE = (
+    uid.ImplicitVRLittleEndian,
+    uid.ExplicitVRLittleEndian,
+    uid.ExplicitVRBigEndian,
+    uid.DeflatedExplicitVRLittleEndian,
+)
+_PIXEL_DATA = 0x7FE00010
+
+
+def decode(data: bytes, facts: Facts) -> Picture:
+    """Decode a DICOM file with one frame.
+
+    Grey values come as stored: masked to BitsStored, sign extended, before any modality or VOI transform.
+    Colour comes as luma when its channels agree.
+
+    Raises
+    ------
+    Refusal
+        truncated, damaged, mislabelled, too large, or unsupported (no pixel data, several frames, real
+        colour, a transfer syntax without decoder).
+    """
+    with guarded("the DICOM data set"):
+        dataset = dcmread(io.BytesIO(data), force=True)
+        _check_complete(dataset, data)
+        syntax = _transfer_syntax(dataset)
+        facts.transfer_syntax = str(syntax)
+        header = read_header(dataset, dataset.original_encoding[1] is not False, facts)
+    check_size(header.rows, header.columns)
+    value = _pixel_data(dataset, header, syntax)
+    with guarded("the pixel data"):
+        pixels, interpretation = _decode_pixels(value, header, syntax, facts)
+        if header.monochrome:
+            return Picture(_stored_values(pixels, header, facts), header)
+        return Picture(_grey_of_colour(pixels, interpretation, header, facts), header)
+
+
+def _check_complete(dataset: Dataset, data: bytes) -> None:
+    """Refuse what pydicom reads without complaint: an element shorter than it says, or no image."""
+    for element in dataset.values():
+        if (
+            isinstance(element, RawDataElement)
+            and element.value is not None
+            and element.length != 0xFFFFFFFF
+            and len(element.value) < element.length
+        ):
+            message = f"the file ends after {len(data)} bytes inside element {element.tag}; fetch it again"
+            raise Refusal(Reason.TRUNCATED, message)
+    if _PIXEL_DATA in dataset:
+        return
+    if data[128:132] != b"DICM" and "Rows" not in dataset and "SOPClassUID" not in dataset:
+        raise Refusal(
+            Reason.MISLABELLED, "the content is of no known format, expected were PNG, JPEG or DICOM"
+        )
+    # pydicom drops the whole data set when encapsulated pixel data lacks its delimiter, and stops without a
+    # word inside the header of an element.
+    last = list(dataset.values())[-1] if len(dataset) else None
+    if last is None or (isinstance(last, RawDataElement) and last.value_tell + last.length < len(data)):
+        raise Refusal(Reason.TRUNCATED, "the file ends inside the DICOM data set; fetch it again")
+    raise Refusal(Reason.UNSUPPORTED, "the DICOM file holds no PixelData (7FE0,0010); it is no image")
+
+
+def _transfer_syntax(dataset: Dataset) -> uid.UID:
+    syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
+    if syntax:
+        return uid.UID(syntax)
+    implicit, little_endian = dataset.original_encoding
+    if implicit:
+        return uid.ImplicitVRLittleEndian
+    return uid.ExplicitVRLittleEndian if little_endian else uid.ExplicitVRBigEndian
+
+
+def _pixel_data(dataset: Dataset, header: Header, syntax: uid.UID) -> bytes:
+    """Return the value of PixelData after checking that it is whole."""
+    if syntax not in _ENCAPSULATED and syntax not in _NATIVE:
+        message = f"no decoder for transfer syntax {syntax}; convert the file to Explicit VR Little Endian"
+        raise Refusal(Reason.UNSUPPORTED, message)
+    value = dataset[_PIXEL_DATA].value
+    if not isinstance(value, bytes) or not value:
+        raise Refusal(Reason.TRUNCATED, "PixelData (7FE0,0010) is empty; fetch the file again")
+    if syntax in _NATIVE:
+        _check_length(value, header)
+    else:
+        with guarded("the encapsulated pixel data"):
+            _check_stream(next(generate_frames(value, number_of_frames=1)), header, syntax)
+    return value
+
+
+def _check_length(value: bytes, header: Header) -> None:
+    samples = header.rows * header.columns * header.samples_per_pixel
+    # PS3.3 C.7.6.3.1.2: every second pair of colour samples is left out.
+    bits = samples * header.bits_allocated
+    expected = bits * 2 // 3 // 8 if header.photometric_interpretation == "YBR_FULL_422" else (bits + 7) // 8
+    if len(value) < expected:
+        found = f"PixelData (7FE0,0010) has {len(value)} bytes"
+        needed = f"{header.columns} x {header.rows} pixels need {expected}"
+        raise Refusal(Reason.TRUNCATED, f"{found}, {needed}; fetch the file again")
+
+
+def _check_stream(stream: bytes, header: Header, syntax: uid.UID) -> None:
+    """Compare the size in the stream with the header, which decoders allocate by, and look for the end."""
+    if syntax == uid.RLELossless:
+        return
+    in_jpeg_2000 = syntax in uid.JPEG2000TransferSyntaxes
+    frame = codestream.jpeg_2000_frame(stream) if in_jpeg_2000 else codestream.jpeg_frame(stream)
+    if (frame.rows, frame.columns) != (header.rows, header.columns):
+        found = f"{frame.columns} x {frame.rows} pixels in the stream"
+        raise Refusal(
+            Reason.DAMAGED, f"{found}, {header.columns} x {header.rows} in the header; fetch the file again"
+        )
+
+
+def _decode_pixels(value: bytes, header: Header, syntax: uid.UID, facts: Facts) -> tuple[Values, str]:
+    """Return pixels, of shape (rows, columns) or (rows, columns, 3), and their interpretation."""
+    coding = _ENCAPSULATED.get(syntax, _Coding("", PYDICOM, syntax))
+    facts.decoder = coding.library
+    element = header.dataset[_PIXEL_DATA]
+    options: dict[str, Any] = {
+        "rows": header.rows,
+        "columns": header.columns,
+        "number_of_frames": 1,
+        "samples_per_pixel": header.samples_per_pixel,
+        "bits_allocated": header.bits_allocated,
+        "bits_stored": header.bits_stored,
+        "pixel_representation": int(header.signed),
+        "photometric_interpretation": header.photometric_interpretation,
+        "planar_configuration": int(header.dataset.get("PlanarConfiguration") or 0),
+        "pixel_keyword": "PixelData",
+        "pixel_vr": element.VR,
+        "allow_excess_frames": False,
+        # Bits above BitsStored are masked here, after they were looked at.
+        "correct_unused_bits": False,
+    }
+    decoder = get_decoder(coding.syntax)
+    pixels, properties = decoder.as_array(value, index=0, decoding_plugin=coding.plugin, **options)
+    return pixels, str(properties["photometric_interpretation"])
+
+
+def _stored_values(pixels: Values, header: Header, facts: Facts) -> Values:
+    """Return `pixels` reduced to the stored bits and sign extended (PS3.5 8.1.1)."""
+    lowest, highest = header.stored_range
+    shift = header.high_bit + 1 - header.bits_stored
+    if shift == 0 and lowest <= pixels.min() and pixels.max() <= highest:
+        return pixels
+    # Above the stored bits of signed data, zeros are as sound as copies of the sign.
+    if pixels.max() >= 1 << (header.high_bit + 1) or pixels.min() < lowest << shift:
+        facts.flag("bits_conflict")
+    unsigned = (pixels.view(pixels.dtype.str.replace("i", "u")) >> shift) & ((1 << header.bits_stored) - 1)
+    if not header.signed:
+        return np.asarray(unsigned)
+    sign = 1 << (header.bits_stored - 1)
+    return np.asarray((unsigned.astype(np.int64) ^ sign) - sign)
+
+
+def _grey_of_colour(pixels: Values, interpretation: str, header: Header, facts: Facts) -> Values:
+    """Return the luma of a colour image whose channels agree, as float32 in [0, 1]."""
+    facts.flag("colour_source")
+    maximum = (1 << header.bits_stored) - 1
+    if interpretation == "PALETTE COLOR":
+        pixels = apply_color_lut(pixels, header.dataset)
+        maximum = (1 << 8 * pixels.dtype.itemsize) - 1
+    if pixels.ndim != 3 or pixels.shape[2] < 3:
+        message = f"PhotometricInterpretation (0028,0004) is {interpretation}, expected were grey values"
+        raise Refusal(Reason.UNSUPPORTED, message)
+    colour = pixels[..., :3]
+    difference = np.ptp(colour, axis=2) * (255 / maximum)
+    if (difference > 2).mean() > 0.01:
+        message = "the image is in real colour, more than 1 % of its pixels are not grey; it is no radiograph"
+        raise Refusal(Reason.UNSUPPORTED, message)
+    return luma(colour, maximum)

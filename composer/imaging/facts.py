@@ -1,0 +1,77 @@
+"""What was found in a file and done to it."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Facts:
+    """The account of one conversion: flat, of values that JSON knows; None where something does not apply.
+
+    The names are the terms of DICOM (PS3.3) in lower case. Rows run down, columns across; lengths are pixels,
+    spacings millimetres, durations milliseconds. Source pixels are counted after the orientation of EXIF data
+    is applied. A point (x, y) of the source lies in the picture at
+    ``((x - crop_left) * scale_column + pad_left, (y - crop_top) * scale_row + pad_top)``.
+
+    Attributes
+    ----------
+    source_format : 'png', 'jpeg' or 'dicom', by content
+    transfer_syntax : UID of the coding of a DICOM file
+    decoder : library and version that decoded the pixels
+    bits_allocated, bits_stored : bits of a pixel in the file and bits in use
+    photometric_interpretation, presentation_lut_shape : as in the file
+    voi_kind : 'lut', 'window', 'full', 'minmax', or 'none' (values taken as they are)
+    voi_index : which of several windows or tables was used, from 0
+    window_center, window_width, voi_lut_function : of the window used
+    rescale_slope, rescale_intercept : of the file, when there is no modality look-up table
+    full_scale : stored value of a PNG or JPEG that became white
+    inverted : whether black and white were exchanged, by photometric interpretation or by configuration
+    native_rows, native_columns : size of the source
+    pixel_spacing_row, pixel_spacing_column : distance of rows, of columns
+    scale_row, scale_column : picture pixels per source pixel, down and across
+    crop_box : left, top, right, bottom of what is shown, in source pixels
+    pad_box : left, top, right, bottom of the picture inside its black margin, when padded
+    rows, columns : size of the picture
+    flags : sorted names of what is worth knowing
+    read_ms, decode_ms, tone_ms, encode_ms : time spent; tone includes geometry
+    """
+
+    source_format: str = ""
+    transfer_syntax: str | None = None
+    decoder: str = ""
+    bits_allocated: int = 0
+    bits_stored: int = 0
+    photometric_interpretation: str | None = None
+    presentation_lut_shape: str | None = None
+    voi_kind: str = "none"
+    voi_index: int | None = None
+    window_center: float | None = None
+    window_width: float | None = None
+    voi_lut_function: str | None = None
+    rescale_slope: float | None = None
+    rescale_intercept: float | None = None
+    full_scale: int | None = None
+    inverted: bool = False
+    native_rows: int = 0
+    native_columns: int = 0
+    pixel_spacing_row: float | None = None
+    pixel_spacing_column: float | None = None
+    scale_row: float = 1.0
+    scale_column: float = 1.0
+    crop_box: list[float] | None = None
+    pad_box: list[int] | None = None
+    rows: int = 0
+    columns: int = 0
+    flags: list[str] = field(default_factory=list)
+    read_ms: float = 0.0
+    decode_ms: float = 0.0
+    tone_ms: float = 0.0
+    encode_ms: float = 0.0
+
+    def flag(self, name: str) -> None:
+        """Add `name` to the flags, which stay sorted and without repetition."""
+        self.flags = sorted({*self.flags, name})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all facts as a plain dictionary, in the order above."""
+        return asdict(self)

@@ -1,0 +1,82 @@
+"""The libraries behind imaging: settings that hold for the whole process, and the guard around calls."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import gdcm
+import PIL
+import pydicom
+from PIL import Image
+from pydicom import config
+
+from composer.imaging.refusal import Reason, Refusal
+
+MAXIMUM_PIXELS = 250_000_000
+"""Rows times columns of the largest image that is decoded: thirty times a large film, 1 GB as float32."""
+
+# The limit above is checked against every header before anything is allocated; Pillow's own is half the size,
+# and warns before it raises.
+Image.MAX_IMAGE_PIXELS = None
+# GDCM reports to standard error what it also returns.
+gdcm.Trace.SetDebug(False)
+gdcm.Trace.SetWarning(False)
+gdcm.Trace.SetError(False)
+# pydicom's warnings quote values of the header, which may name a patient.
+config.settings.reading_validation_mode = config.IGNORE
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+
+# How zlib, Pillow, pydicom and struct say that there was too little to read.
+_END_REACHED = ("truncated", "end of file", "requires a buffer", "no tag to read")
+
+PILLOW = f"Pillow {PIL.__version__}"
+PYDICOM = f"pydicom {pydicom.__version__}"
+GDCM = f"gdcm {gdcm.Version.GetVersion()}"
+
+
+@contextmanager
+def guarded(what: str) -> Iterator[None]:
+    """Turn whatever a decoding library raises over bad input into a `Refusal`.
+
+    Parameters
+    ----------
+    what : str
+        What is being decoded, for the message. The library's own text is left out: it may quote the header.
+
+    Raises
+    ------
+    Refusal
+        truncated where the library says so, damaged otherwise.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (Refusal, MemoryError):
+        raise
+    except Exception as error:
+        # Decoders raise everything from struct.error to RecursionError; there is no common base.
+        text = str(error).lower()
+        if isinstance(error, EOFError) or any(phrase in text for phrase in _END_REACHED):
+            message = f"{what} ends early ({type(error).__name__}); fetch the file again"
+            raise Refusal(Reason.TRUNCATED, message) from error
+        message = f"{what} cannot be decoded ({type(error).__name__}); fetch the file again"
+        raise Refusal(Reason.DAMAGED, message) from error
+
+
+def check_size(rows: int, columns: int) -> None:
+    """Refuse an image by the size it announces, before anything is allocated.
+
+    Raises
+    ------
+    Refusal
+        damaged without any pixels, too large above `MAXIMUM_PIXELS`.
+    """
+    if rows < 1 or columns < 1:
+        raise Refusal(Reason.DAMAGED, f"the header announces {columns} x {rows} pixels, there must be some")
+    if rows * columns > MAXIMUM_PIXELS:
+        message = (
+            f"the header announces {columns} x {rows} pixels, at most {MAXIMUM_PIXELS} in all are decoded"
+        )
+        raise Refusal(Reason.TOO_LARGE, message)

@@ -1,0 +1,63 @@
+"""What the pictures shall be."""
+
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Literal
+
+Resize = Literal["crop", "pad", "fit", "stretch"]
+ImageFormat = Literal["jpg", "png", "png16"]
+ImageMode = Literal["RGB", "L"]
+Tone = Literal["standard", "minmax"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Every setting that touches pixels, and no other.
+
+    Parameters
+    ----------
+    size : int
+        Side of the picture in pixels.
+    resize : {'crop', 'pad', 'fit', 'stretch'}
+        `crop` brings the short side to `size` and cuts the centre out; `pad` brings the long side to `size`
+        and adds black; `fit` does so without padding and never enlarges; `stretch` ignores the aspect.
+    image_format : {'jpg', 'png', 'png16'}
+        JPEG, PNG of 8 bits, or grey PNG of 16 bits.
+    image_mode : {'RGB', 'L'}
+        Three equal channels, or one. A PNG of 16 bits is always grey.
+    jpeg_quality : int
+        1 to 95, as Pillow counts.
+    tone : {'standard', 'minmax'}
+        `standard` follows the window or look-up table of a DICOM file; `minmax` stretches each DICOM image
+        from its own minimum to its own maximum.
+    invert : bool
+        Exchange black and white of the finished tone.
+
+    Notes
+    -----
+    `ARITHMETIC` is raised by hand when the same file and settings would give other pixels than before.
+    """
+
+    ARITHMETIC: ClassVar[int] = 1
+
+    size: int = 1024
+    resize: Resize = "crop"
+    image_format: ImageFormat = "jpg"
+    image_mode: ImageMode = "RGB"
+    jpeg_quality: int = 95
+    tone: Tone = "standard"
+    invert: bool = False
+
+    @property
+    def extension(self) -> str:
+        """Extension of the written file, without the dot."""
+        return "jpg" if self.image_format == "jpg" else "png"
+
+    def as_dict(self) -> dict[str, str | int | bool]:
+        """Return all settings and the version of the arithmetic, in a fixed order, ready for JSON.
+
+        Examples
+        --------
+        >>> Recipe(size=512).as_dict()["size"]
+        512
+        """
+        return {"arithmetic": self.ARITHMETIC, **asdict(self)}

@@ -1,0 +1,79 @@
+"""Where the bytes of one image lie."""
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from composer.imaging.refusal import Reason, Refusal
+
+MAXIMUM_BYTES = 1 << 30
+"""Larger files are refused unread: the largest radiographs of the public releases have some 30 MB."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, or one member of an uncompressed archive.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    offset : int, optional
+        First byte of the member; without it the image is the whole file.
+    size : int, optional
+        Length of the member in bytes; without it the image reaches to the end of the file.
+    """
+
+    path: str
+    offset: int | None = None
+    size: int | None = None
+
+    def read(self) -> bytes:
+        """Return all bytes of the image, read once.
+
+        Raises
+        ------
+        Refusal
+            missing, unreadable, empty, truncated (an archive that ends inside the member) or too large.
+        """
+        start = self.offset or 0
+        try:
+            length = self._length(start)
+            with Path(self.path).open("rb", buffering=0) as file:
+                file.seek(start)
+                data = _read_all(file.fileno(), length)
+        except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+            raise Refusal(Reason.MISSING, f"there is no such file ({type(error).__name__})") from error
+        except OSError as error:
+            text = f"reading failed: {error.strerror or type(error).__name__}; check permissions and the disk"
+            raise Refusal(Reason.UNREADABLE, text) from error
+        if len(data) < length:
+            text = f"the file ends after {len(data)} of {length} bytes; fetch it again"
+            raise Refusal(Reason.TRUNCATED, text)
+        return data
+
+    def _length(self, start: int) -> int:
+        status = Path(self.path).stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise Refusal(Reason.UNREADABLE, "this is a directory or a device, a file was expected")
+        length = max(0, status.st_size - start) if self.size is None else self.size
+        if length == 0:
+            raise Refusal(Reason.EMPTY, "the file has no bytes; fetch it again")
+        if length > MAXIMUM_BYTES:
+            text = f"{length} bytes, at most {MAXIMUM_BYTES} are read; this is hardly a radiograph"
+            raise Refusal(Reason.TOO_LARGE, text)
+        return length
+
+
+def _read_all(descriptor: int, length: int) -> bytes:
+    """Read `length` bytes, fewer only at the end of the file; one call may deliver less on any storage."""
+    data = os.read(descriptor, length)
+    if len(data) == length:
+        return data
+    parts = [data]
+    missing = length - len(data)
+    while missing and (data := os.read(descriptor, missing)):
+        parts.append(data)
+        missing -= len(data)
+    return b"".join(parts)

@@ -1,0 +1,197 @@
+"""DICOM files of every transfer syntax that occurs."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+from pydicom import uid
+from pydicom.encaps import encapsulate, generate_frames
+
+from composer.imaging import Facts, Reason
+from composer.imaging.dicom import decode
+from tests.composer.imaging.support import (
+    CUTS,
+    convert_bytes,
+    dicom_bytes,
+    file_bytes,
+    film,
+    make_dataset,
+    picture,
+    real_file,
+    reason_of,
+)
+
+# Files and their uncompressed twins.
+TWINS = {
+    "MR_small_implicit.dcm": "MR_small.dcm",
+    "MR_small_bigendian.dcm": "MR_small.dcm",
+    "MR_small_expb.dcm": "MR_small.dcm",
+    "MR_small_padded.dcm": "MR_small.dcm",
+    "MR_small_RLE.dcm": "MR_small.dcm",
+    "MR_small_jpeg_ls_lossless.dcm": "MR_small.dcm",
+    "MR_small_jp2klossless.dcm": "MR_small.dcm",
+    "JPEG2000.dcm": "JPEG2000_UNC.dcm",
+    "693_J2KR.dcm": "693_UNCR.dcm",
+    "RG3_J2KI.dcm": "RG3_UNCI.dcm",
+}
+ENCAPSULATED = [
+    "MR_small_RLE.dcm",
+    "JPEG-LL.dcm",
+    "JPGExtended.dcm",
+    "JPGLosslessP14SV1_1s_1f_8b.dcm",
+    "MR_small_jpeg_ls_lossless.dcm",
+    "JPEGLSNearLossless_08.dcm",
+    "JPEGLSNearLossless_16.dcm",
+    "MR_small_jp2klossless.dcm",
+    "JPEG2000.dcm",
+    "RG3_J2KI.dcm",
+]
+
+
+def _stored(data: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    return np.asarray(decode(data, Facts()).stored, dtype=np.int64)
+
+
+def _baseline() -> bytes:
+    """Return a film as JPEG baseline, 1.2.840.10008.1.2.4.50, which pydicom's files have in colour only."""
+    stream = io.BytesIO()
+    Image.fromarray((film() >> 4).astype(np.uint8)).save(stream, "JPEG", quality=95)
+    dataset = make_dataset((film() >> 4).astype(np.uint8), PixelData=encapsulate([stream.getvalue()]))
+    dataset.file_meta.TransferSyntaxUID = uid.JPEGBaseline8Bit
+    return file_bytes(dataset)
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_coded_file_equals_its_uncompressed_twin(name: str) -> None:
+    twin = _stored(real_file(TWINS[name]).read_bytes())
+    np.testing.assert_array_equal(_stored(real_file(name).read_bytes()), twin)
+
+
+def test_lossy_and_lossless_coding_of_12_bits() -> None:
+    # Values that other decoders give for this file.
+    for name in ("JPGExtended.dcm", "JPEG-lossy.dcm"):
+        stored = _stored(real_file(name).read_bytes())
+        assert (stored[420, 140], stored[230, 120]) == (244, 95)
+
+
+def test_stream_of_other_sign_than_the_header() -> None:
+    stored = _stored(real_file("J2K_pixelrep_mismatch.dcm").read_bytes())
+    assert (stored.min(), stored.max(), stored[0, 0]) == (-2000, 1896, -2000)
+
+
+def test_baseline_jpeg(tmp_path: Path) -> None:
+    conversion = convert_bytes(tmp_path, _baseline())
+    assert np.abs(picture(conversion).astype(int) - (film() >> 4)).max() < 8
+    assert conversion.facts.transfer_syntax == "1.2.840.10008.1.2.4.50"
+    assert conversion.facts.decoder.startswith("Pillow ")
+
+
+def test_deflated_file(tmp_path: Path) -> None:
+    conversion = convert_bytes(tmp_path, real_file("image_dfl.dcm").read_bytes())
+    assert picture(conversion).mean() == pytest.approx(127.1160, abs=1e-4)
+
+
+@pytest.mark.parametrize(("implicit", "little_endian"), [(True, True), (False, True), (False, False)])
+def test_data_set_without_preamble(implicit: bool, little_endian: bool) -> None:
+    dataset = make_dataset(film())
+    dataset.PatientID = "1"
+    file = io.BytesIO()
+    if not little_endian:
+        dataset.PixelData = film().astype(">u2").tobytes()
+    pixels = film().astype(np.int64)
+    del dataset.file_meta
+    pydicom.dcmwrite(file, dataset, implicit_vr=implicit, little_endian=little_endian)
+    np.testing.assert_array_equal(_stored(file.getvalue()), pixels)
+
+
+def test_bits_between_low_and_high_bit_are_taken() -> None:
+    shifted = (film(bits=10) << 4).astype(np.uint16) | 3
+    stored = _stored(dicom_bytes(shifted, BitsStored=10, HighBit=13))
+    np.testing.assert_array_equal(stored, film(bits=10))
+
+
+@pytest.mark.parametrize("extended", [True, False])
+def test_signed_values_with_and_without_copies_of_the_sign(extended: bool) -> None:
+    signed = film().astype(np.int16) - 2048
+    facts = Facts()
+    data = dicom_bytes(signed if extended else (signed & 0x0FFF).astype(np.int16))
+    np.testing.assert_array_equal(decode(data, facts).stored, signed)
+    assert facts.flags == []
+
+
+def test_grey_in_three_samples_is_accepted_and_colour_refused(tmp_path: Path) -> None:
+    grey = (film() >> 4).astype(np.uint8)
+    data = dicom_bytes(grey[..., None].repeat(3, axis=2))
+    conversion = convert_bytes(tmp_path, data)
+    np.testing.assert_array_equal(picture(conversion), grey)
+    assert conversion.facts.flags == ["colour_source"]
+    assert reason_of(tmp_path, real_file("SC_rgb.dcm").read_bytes()) is Reason.UNSUPPORTED
+    assert reason_of(tmp_path, real_file("OBXXXX1A.dcm").read_bytes()) is Reason.UNSUPPORTED
+    assert reason_of(tmp_path, real_file("SC_rgb_small_odd_jpeg.dcm").read_bytes()) is Reason.UNSUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("emri_small.dcm", Reason.UNSUPPORTED),
+        ("rtplan.dcm", Reason.UNSUPPORTED),
+        ("test-SR.dcm", Reason.UNSUPPORTED),
+        ("MR_truncated.dcm", Reason.TRUNCATED),
+        ("README.txt", Reason.MISLABELLED),
+    ],
+)
+def test_real_files_that_are_refused(tmp_path: Path, name: str, reason: Reason) -> None:
+    assert reason_of(tmp_path, real_file(name).read_bytes()) is reason
+
+
+@pytest.mark.parametrize("name", ["MR_small.dcm", "MR_small_implicit.dcm", "image_dfl.dcm", *ENCAPSULATED])
+@pytest.mark.parametrize("cut", CUTS)
+def test_cut_file_gives_no_picture(tmp_path: Path, name: str, cut: float) -> None:
+    data = real_file(name).read_bytes()
+    assert reason_of(tmp_path, data[: int(len(data) * cut)]) is not None
+
+
+@pytest.mark.parametrize("name", ["MR_small.dcm", "image_dfl.dcm", *ENCAPSULATED])
+def test_file_cut_in_its_pixels_is_truncated(tmp_path: Path, name: str) -> None:
+    data = real_file(name).read_bytes()
+    assert reason_of(tmp_path, data[: len(data) * 9 // 10]) is Reason.TRUNCATED
+
+
+@pytest.mark.parametrize("name", [*ENCAPSULATED, "baseline"])
+@pytest.mark.parametrize("cut", [0.1, 0.5, 0.9, 0.99])
+def test_cut_stream_in_a_whole_file_gives_no_picture(tmp_path: Path, name: str, cut: float) -> None:
+    whole = _baseline() if name == "baseline" else real_file(name).read_bytes()
+    dataset = pydicom.dcmread(io.BytesIO(whole))
+    assert reason_of(tmp_path, file_bytes(dataset)) is None
+    stream = next(generate_frames(dataset.PixelData, number_of_frames=1))
+    dataset.PixelData = encapsulate([stream[: int(len(stream) * cut)]])
+    assert reason_of(tmp_path, file_bytes(dataset)) in {Reason.TRUNCATED, Reason.DAMAGED}
+
+
+def test_fewer_pixels_than_announced_are_truncated(tmp_path: Path) -> None:
+    data = dicom_bytes(film(), PixelData=film().tobytes()[:-2])
+    assert reason_of(tmp_path, data) is Reason.TRUNCATED
+
+
+def test_stream_of_another_size_than_the_header_is_damaged(tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(io.BytesIO(_baseline()))
+    dataset.Rows, dataset.Columns = dataset.Columns, dataset.Rows
+    assert reason_of(tmp_path, file_bytes(dataset)) is Reason.DAMAGED
+
+
+def test_header_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    data = dicom_bytes(film(), Rows=65535, Columns=65535)
+    assert reason_of(tmp_path, data) is Reason.TOO_LARGE
+
+
+def test_unknown_transfer_syntax_is_refused(tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(io.BytesIO(_baseline()))
+    dataset.file_meta.TransferSyntaxUID = uid.HTJ2KLossless
+    assert reason_of(tmp_path, file_bytes(dataset)) is Reason.UNSUPPORTED
+
+
+def test_pixels_without_size_are_damaged(tmp_path: Path) -> None:
+    assert reason_of(tmp_path, dicom_bytes(film(), Rows=None)) is Reason.DAMAGED

@@ -1,0 +1,70 @@
+"""Reading files and members of archives."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from composer.imaging import Reason, Refusal, Source
+from composer.imaging import source as source_module
+
+
+def _reason(source: Source) -> Reason:
+    with pytest.raises(Refusal) as caught:
+        source.read()
+    return caught.value.reason
+
+
+def test_whole_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"0123456789")
+    assert Source(str(tmp_path / "a")).read() == b"0123456789"
+
+
+@pytest.mark.parametrize(("offset", "size", "expected"), [(2, 3, b"234"), (7, None, b"789"), (0, 1, b"0")])
+def test_member_is_read_from_its_offset(
+    tmp_path: Path, offset: int, size: int | None, expected: bytes
+) -> None:
+    (tmp_path / "a").write_bytes(b"0123456789")
+    assert Source(str(tmp_path / "a"), offset, size).read() == expected
+
+
+def test_member_beyond_the_end_is_truncated(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"0123456789")
+    assert _reason(Source(str(tmp_path / "a"), 8, 5)) is Reason.TRUNCATED
+
+
+def test_what_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    assert _reason(Source(str(tmp_path / "absent"))) is Reason.MISSING
+    assert _reason(Source(str(tmp_path / "empty" / "below"))) is Reason.MISSING
+    assert _reason(Source("a\0b")) is Reason.MISSING
+    assert _reason(Source(str(tmp_path / "empty"))) is Reason.EMPTY
+    assert _reason(Source(str(tmp_path))) is Reason.UNREADABLE
+
+
+def test_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert _reason(Source(str(tmp_path / "pipe"))) is Reason.UNREADABLE
+
+
+def test_input_output_error_is_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(descriptor: int, length: int) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    (tmp_path / "a").write_bytes(b"x")
+    monkeypatch.setattr(os, "read", fail)
+    assert _reason(Source(str(tmp_path / "a"))) is Reason.UNREADABLE
+
+
+def test_short_reads_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = os.read
+    (tmp_path / "a").write_bytes(b"0123456789")
+    monkeypatch.setattr(os, "read", lambda descriptor, length: whole(descriptor, min(length, 3)))
+    assert Source(str(tmp_path / "a")).read() == b"0123456789"
+
+
+def test_huge_file_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "a").open("wb") as file:
+        file.truncate(source_module.MAXIMUM_BYTES + 1)
+    monkeypatch.delattr(os, "read")
+    assert _reason(Source(str(tmp_path / "a"))) is Reason.TOO_LARGE

@@ -1,0 +1,92 @@
+"""The index: MaCheX's fields in index.json, everything in index.parquet."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from composer.folder import DatasetFolder, image_name, number_text
+from composer.index import write_index
+from composer.ledger import FACT_COLUMNS
+from composer.records import SCHEMA
+from processors.base import Box, Label
+from tests.composer.test_ledger import failed, written
+from tests.composer.test_results import joined
+from tests.composer.toys import Toy, record
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        (0, "00/000000.jpg"),
+        (9_999, "00/009999.jpg"),
+        (54_321, "05/054321.jpg"),
+        (10_000, "01/010000.jpg"),
+        (999_999, "99/999999.jpg"),
+        (1_234_567, "123/1234567.jpg"),
+    ],
+)
+def test_image_names(number: int, name: str) -> None:
+    assert image_name(number, "jpg") == name
+    assert number_text(number) in name
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> DatasetFolder:
+    folder = DatasetFolder(tmp_path / "toy")
+    folder.path.mkdir()
+    records = [
+        record(
+            "a", labels=[Label("Mass", 1, "R1"), Label("Mass", -1, "R2")], split="train", age=51.5, sex="F"
+        ),
+        record("b", class_label=[1, -1, *[0] * 11], native={"View Position": "PA"}),
+        record("c"),
+        record("odd", boxes=[Box("Mass", 1.5, 2, 3, 4, "R1")], box_grid=(1024, 2048)),
+    ]
+    rows = joined(folder, records, [written("a"), written("b"), failed("c"), written("odd")])
+    write_index(folder, rows, Toy, "png")
+    return folder
+
+
+def test_json_has_machex_fields_for_written_images_only(folder: DatasetFolder) -> None:
+    index = json.loads(folder.index_json.read_text(encoding="utf-8"))
+    assert index == {
+        "000000": {"path": f"{folder.path}/00/000000.png", "key": "a.png", "view": "PA", "split": "train"},
+        "000001": {
+            "path": f"{folder.path}/00/000001.png",
+            "key": "b.png",
+            "view": "PA",
+            "split": None,
+            "class_label": [1, -1, *[0] * 11],
+        },
+        "000003": {"path": f"{folder.path}/00/000003.png", "key": "odd.png", "view": "PA", "split": None},
+    }
+
+
+def test_parquet_has_the_same_rows_and_everything_known(folder: DatasetFolder) -> None:
+    a, b, odd = pq.read_table(folder.index_parquet).to_pylist()
+    assert (a["id"], a["dataset"], a["path"], a["identity"]) == (0, "toy", "00/000000.png", "a")
+    assert a["labels"] == [
+        {"label": "Mass", "value": 1, "labeller": "R1"},
+        {"label": "Mass", "value": -1, "labeller": "R2"},
+    ]
+    assert (a["age"], a["sex"], a["class_label"], a["flags"]) == (51.5, "F", None, ["upscaled"])
+    assert b["native"] == [("View Position", "PA")]
+    assert odd["boxes"] == [{"label": "Mass", "x": 1.5, "y": 2, "width": 3, "height": 4, "reader": "R1"}]
+    assert odd["box_grid"] == [1024, 2048]
+    assert odd["flags"] == ["suspicious", "upscaled"]
+
+
+def test_parquet_has_every_record_and_fact_column(folder: DatasetFolder) -> None:
+    names = set(pq.read_schema(folder.index_parquet).names)
+    state = {"source_offset", "source_size", "part", "excluded"}
+    assert set(SCHEMA.names) - state <= names
+    assert {field.name for field in FACT_COLUMNS if not field.name.endswith("_ms")} <= names
+
+
+def test_index_of_nothing_is_an_empty_object(tmp_path: Path) -> None:
+    folder = DatasetFolder(tmp_path)
+    write_index(folder, joined(folder, [record("a")], []), Toy, "jpg")
+    assert json.loads(folder.index_json.read_text()) == {}
+    assert pq.read_table(folder.index_parquet).num_rows == 0

@@ -1,0 +1,103 @@
+"""The ledger: the last line of an image counts, and a torn line does no harm."""
+
+from pathlib import Path
+
+import pytest
+
+from composer.errors import OutputError
+from composer.imaging import Facts
+from composer.ledger import SCHEMA, Ledger, read_ledger
+from composer.worker import Outcome
+
+
+def written(identity: str, size: int = 10) -> Outcome:
+    facts = Facts(source_format="png", native_rows=5, native_columns=7, flags=["upscaled"])
+    return Outcome(0, identity, bytes=size, sha256="ab", facts=facts)
+
+
+def failed(identity: str, reason: str = "truncated") -> Outcome:
+    return Outcome(0, identity, reason=reason, message="cut — short")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.jsonl"
+
+
+def test_absent_and_empty_ledgers_have_no_rows(path: Path) -> None:
+    assert read_ledger(path).num_rows == 0
+    path.touch()
+    assert read_ledger(path).schema == SCHEMA
+
+
+def test_lines_come_back_as_rows(path: Path) -> None:
+    with Ledger(path) as ledger:
+        ledger.append(written("a"))
+        ledger.append(failed("b"))
+        ledger.append(failed("c", "missing"))
+    a, b, c = read_ledger(path).to_pylist()
+    assert (a["identity"], a["status"], a["bytes"], a["native_columns"], a["flags"]) == (
+        "a",
+        "written",
+        10,
+        7,
+        ["upscaled"],
+    )
+    assert (b["status"], b["reason"], b["message"], b["bytes"]) == (
+        "failed",
+        "truncated",
+        "cut — short",
+        None,
+    )
+    assert c["status"] == "missing"
+
+
+def test_last_line_of_an_identity_counts(path: Path) -> None:
+    with Ledger(path) as ledger:
+        ledger.append(failed("a"))
+        ledger.append(written("b"))
+        ledger.append(written("a", 33))
+    rows = {row["identity"]: row for row in read_ledger(path).to_pylist()}
+    assert (rows["a"]["status"], rows["a"]["bytes"], rows["a"]["reason"]) == ("written", 33, None)
+    assert len(rows) == 2
+
+
+def test_a_line_is_on_disk_when_append_returns(path: Path) -> None:
+    with Ledger(path) as ledger:
+        ledger.append(written("a"))
+        assert read_ledger(path).num_rows == 1
+
+
+@pytest.mark.parametrize("cut", [1, 5, 40, 100])
+def test_torn_last_line_is_dropped_and_written_over(path: Path, cut: int) -> None:
+    with Ledger(path) as ledger:
+        ledger.append(written("a"))
+        ledger.append(written("b"))
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert read_ledger(path)["identity"].to_pylist() == ["a"]
+    with Ledger(path) as ledger:
+        ledger.append(written("c"))
+    assert read_ledger(path)["identity"].to_pylist() == ["a", "c"]
+
+
+def test_torn_only_line(path: Path) -> None:
+    path.write_bytes(b'{"identity": "a", "sta')
+    assert read_ledger(path).num_rows == 0
+    with Ledger(path) as ledger:
+        ledger.append(written("c"))
+    assert read_ledger(path)["identity"].to_pylist() == ["c"]
+
+
+def test_damaged_line_in_the_middle_is_an_error(path: Path) -> None:
+    path.write_bytes(b'{"identity": "a"}\n{"identity": \n{"identity": "b"}\n')
+    with pytest.raises(OutputError, match=r"ledger\.jsonl: damaged"):
+        read_ledger(path)
+
+
+def test_every_fact_has_a_column() -> None:
+    assert set(Facts().as_dict()) <= set(SCHEMA.names)
+
+
+def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        Ledger(tmp_path / "absent" / "ledger.jsonl")

@@ -1,0 +1,115 @@
+"""The plan: numbers for ever, and one decision for every image."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from composer.errors import OutputError, UsageError
+from composer.plan import check_recipe, make_plan, read_plan, write_plan
+from composer.records import table_of
+from processors.base import VIEWS
+from tests.composer.toys import Toy, record, settings
+
+RECIPE = {"size": 1024, "resize": "crop"}
+IDENTITIES = st.sets(st.text("abc012_", min_size=1, max_size=4), max_size=30)
+
+
+def decisions(*records: object, **keys: object) -> dict[str, tuple[str, str | None]]:
+    plan = make_plan(table_of(records), settings(**keys), Toy, None)  # type: ignore[arg-type]
+    return {row["identity"]: (row["status"], row["rule"]) for row in plan.to_pylist()}
+
+
+def numbers(identities: set[str], previous: object = None) -> dict[str, int]:
+    plan = make_plan(table_of(record(identity) for identity in identities), settings(), Toy, previous)
+    return dict(zip(plan["identity"].to_pylist(), plan["number"].to_pylist(), strict=True))
+
+
+def test_numbers_are_places_in_the_sorted_identities() -> None:
+    assert numbers({"b", "a", "c_10", "c_9"}) == {"a": 0, "b": 1, "c_10": 2, "c_9": 3}
+
+
+@given(IDENTITIES, IDENTITIES)
+def test_numbers_never_change_and_never_repeat(first: set[str], second: set[str]) -> None:
+    plan = make_plan(table_of(record(identity) for identity in first), settings(), Toy, None)
+    before = dict(zip(plan["identity"].to_pylist(), plan["number"].to_pylist(), strict=True))
+    after = numbers(second, plan)
+    assert all(after[identity] == before[identity] for identity in first & second)
+    new = {number for identity, number in after.items() if identity not in first}
+    assert new == set(range(len(first), len(first) + len(new)))
+    assert [identity for identity in after if identity not in first] == sorted(second - first)
+
+
+def test_numbers_of_vanished_images_stay_taken(tmp_path: Path) -> None:
+    path = tmp_path / "plan.parquet"
+    for present in ("abc", "ab", "abd"):
+        previous = read_plan(path)
+        plan = make_plan(table_of(map(record, present)), settings(), Toy, previous)
+        write_plan(path, plan, previous, RECIPE)
+    kept = read_plan(path)
+    rows = {row["identity"]: (row["number"], row["status"]) for row in kept.to_pylist()}
+    assert rows == {"a": (0, "to write"), "b": (1, "to write"), "c": (2, "vanished"), "d": (3, "to write")}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_frontal_only(view: str) -> None:
+    frontal = view in ("PA", "AP", "AP supine", "PA or AP")
+    found = decisions(record("a", view=view))["a"]
+    assert found == (("to write", None) if frontal else ("left out", "view"))
+    assert decisions(record("a", view=view), frontal_only=False)["a"] == ("to write", None)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "written"),
+    [
+        ("train", {"train", None}),
+        ("all", {"train", "val", "test", None}),
+        (["val", "test"], {"val", "test", None}),
+    ],
+)
+def test_splits(chosen: object, written: set[str | None]) -> None:
+    for split in ("train", "val", "test", None):
+        found = decisions(record("a", split=split), splits=chosen)["a"]
+        assert found == (("to write", None) if split in written else ("left out", "split"))
+
+
+def test_first_rule_that_applies_counts() -> None:
+    found = decisions(
+        record("excluded", excluded="EXCLUDE", split="test", view="lateral", file=None),
+        record("split", split="test", view="lateral", file=None),
+        record("view", view="lateral", file=None),
+        record("unreadable", file=None),
+        record("missing", file=None),
+        record("odd"),
+    )
+    assert found == {
+        "excluded": ("left out", "EXCLUDE"),
+        "split": ("left out", "split"),
+        "view": ("left out", "view"),
+        "unreadable": ("known bad", "register"),
+        "missing": ("missing", None),
+        "odd": ("to write", None),
+    }
+
+
+def test_plan_of_nothing() -> None:
+    assert decisions() == {}
+
+
+def test_other_recipe_is_refused_with_what_changed(tmp_path: Path) -> None:
+    path = tmp_path / "plan.parquet"
+    check_recipe(path, None, RECIPE)
+    write_plan(path, make_plan(table_of([record("a")]), settings(), Toy, None), None, RECIPE)
+    check_recipe(path, read_plan(path), dict(RECIPE))
+    with pytest.raises(UsageError, match="size: was 1024, is 512") as caught:
+        check_recipe(path, read_plan(path), {**RECIPE, "size": 512})
+    assert "resize" not in str(caught.value)
+
+
+def test_damaged_plan_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "plan.parquet"
+    assert read_plan(path) is None
+    path.write_bytes(b"PAR1 no more")
+    with pytest.raises(OutputError, match=r"plan\.parquet: damaged"):
+        read_plan(path)

@@ -1,0 +1,142 @@
+"""Results and failures: every planned image once, with what the ledger last said of it."""
+
+import csv
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from composer import results
+from composer.accounts import Accounts, account, closing_table
+from composer.folder import DatasetFolder
+from composer.index import write_index
+from composer.ledger import Ledger, read_ledger
+from composer.plan import make_plan
+from composer.records import table_of
+from composer.worker import Outcome
+from processors.base import Record
+from tests.composer.test_ledger import failed, written
+from tests.composer.toys import Toy, record, settings
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> DatasetFolder:
+    return DatasetFolder(tmp_path)
+
+
+def joined(folder: DatasetFolder, records: list[Record], outcomes: list[Outcome]) -> pa.Table:
+    with Ledger(folder.ledger) as ledger:
+        for outcome in outcomes:
+            ledger.append(outcome)
+    return results.join(make_plan(table_of(records), settings(), Toy, None), read_ledger(folder.ledger))
+
+
+def failure_rows(folder: DatasetFolder) -> list[dict[str, str]]:
+    with folder.failures.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_statuses_come_from_the_ledger_only_where_an_image_is_planned(folder: DatasetFolder) -> None:
+    rows = joined(
+        folder,
+        [record("a"), record("b"), record("c"), record("d", view="lateral"), record("e", file=None)],
+        [written("a"), failed("b"), written("d"), written("e"), written("unknown")],
+    ).to_pylist()
+    assert {row["identity"]: row["status"] for row in rows} == {
+        "a": "written",
+        "b": "failed",
+        "c": "to write",
+        "d": "left out",
+        "e": "missing",
+    }
+    assert [row["bytes"] for row in rows] == [10, None, None, None, None]
+
+
+def test_failures_are_named_with_their_class(folder: DatasetFolder) -> None:
+    rows = joined(
+        folder,
+        [record("a"), record("b"), record("c"), record("d", file=None), record("e", view="other")],
+        [written("a"), failed("b"), failed("c", "missing")],
+    )
+    results.write_failures(folder, rows)
+    found = {row["identity"]: (row["key"], row["source"], row["class"]) for row in failure_rows(folder)}
+    assert found == {
+        "b": ("b.png", "b.png", "truncated"),
+        "c": ("c.png", "c.png", "missing"),
+        "d": ("d.png", "", "missing"),
+    }
+
+
+def test_absent_part_is_one_line(folder: DatasetFolder) -> None:
+    absent = [record(f"x{number}", file=None, part="archive 2") for number in range(50)]
+    half = [record("a", part="archive 1"), record("b", part="archive 1", file=None)]
+    results.write_failures(folder, joined(folder, [*absent, *half], [written("a")]))
+    first, second = failure_rows(folder)
+    assert (first["identity"], first["source"], first["class"]) == ("", "archive 2", "missing")
+    assert "none of the 50 images" in first["message"]
+    assert second["identity"] == "b"
+
+
+def test_part_is_absent_also_when_files_were_promised_but_not_there(folder: DatasetFolder) -> None:
+    rows = joined(
+        folder,
+        [record("a", part="train"), record("b", part="train"), record("c", part="valid")],
+        [failed("a", "missing"), failed("b", "missing"), written("c")],
+    )
+    assert results.absent_parts(rows) == {"train": 2}
+
+
+def test_failures_file_goes_when_nothing_fails(folder: DatasetFolder) -> None:
+    results.write_failures(folder, joined(folder, [record("a")], [failed("a")]))
+    assert folder.failures.exists()
+    results.write_failures(folder, joined(folder, [record("a")], [written("a")]))
+    assert not folder.failures.exists()
+
+
+def counted(folder: DatasetFolder, records: list[Record], outcomes: list[Outcome], found: int) -> Accounts:
+    rows = joined(folder, records, outcomes)
+    return account("toy", found, rows, write_index(folder, rows, Toy, "jpg"))
+
+
+def test_accounts_balance(folder: DatasetFolder) -> None:
+    records = [
+        record("a"),
+        record("b"),
+        record("c", split="test"),
+        record("d", view="lateral"),
+        record("unreadable"),
+        record("e", file=None),
+        record("odd"),
+    ]
+    accounts = counted(folder, records, [written("a"), failed("b"), written("odd")], found=7)
+    assert accounts.by_status == {"written": 2, "failed": 1, "left out": 2, "known bad": 1, "missing": 1}
+    assert accounts.by_rule == {"split": 1, "view": 1}
+    assert accounts.by_reason == {"truncated": 1}
+    assert accounts.by_flag == {"upscaled": 2, "suspicious": 1}
+    assert accounts.is_complete
+
+
+def test_accounts_that_do_not_balance_are_an_error(folder: DatasetFolder) -> None:
+    with pytest.raises(RuntimeError, match="toy: 2 images found but 1 accounted for"):
+        counted(folder, [record("a")], [written("a")], found=2)
+
+
+def test_closing_table_shows_sums_and_what_was_not_reached(folder: DatasetFolder) -> None:
+    accounts = counted(folder, [record("a"), record("b")], [written("a")], found=2)
+    header, toy, _, total, *details = closing_table([accounts, accounts]).splitlines()
+    assert header.split() == [
+        "dataset",
+        "found",
+        "written",
+        "left",
+        "out",
+        "known",
+        "bad",
+        "missing",
+        "failed",
+        "to",
+        "write",
+    ]
+    assert toy.split() == ["toy", "2", "1", "0", "0", "0", "0", "1"]
+    assert total.split() == ["all", "4", "2", "0", "0", "0", "0", "2"]
+    assert details == ["toy, flags: upscaled 1"] * 2

@@ -1,0 +1,164 @@
+"""Tables as text, whatever happened to them on their way to a user's disk."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from processors.base import SourceError, Table, find_table, floats, read_lines
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def put(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode())
+    return path
+
+
+class TestFindTable:
+    def test_letter_case_does_not_matter(self, tmp_path: Path) -> None:
+        path = put(tmp_path / "Train.CSV", "a\n")
+        assert find_table([tmp_path], "train.csv") == path
+
+    def test_a_packed_table_stands_in(self, tmp_path: Path) -> None:
+        path = put(tmp_path / "Train.csv.GZ", "")
+        assert find_table([tmp_path], "train.csv") == path
+
+    def test_the_unpacked_of_two_is_taken(self, tmp_path: Path) -> None:
+        put(tmp_path / "train.csv.gz", "")
+        path = put(tmp_path / "train.csv", "a\n")
+        assert find_table([tmp_path], "train.csv") == path
+
+    def test_the_first_name_wins_within_a_folder(self, tmp_path: Path) -> None:
+        put(tmp_path / "old.csv", "a\n")
+        path = put(tmp_path / "new.csv", "a\n")
+        assert find_table([tmp_path], "new.csv", "old.csv") == path
+
+    def test_the_first_folder_wins_over_the_first_name(self, tmp_path: Path) -> None:
+        path = put(tmp_path / "a" / "old.csv", "a\n")
+        put(tmp_path / "b" / "new.csv", "a\n")
+        assert find_table([tmp_path / "a", tmp_path / "b"], "new.csv", "old.csv") == path
+
+    def test_nothing_is_found_where_nothing_is(self, tmp_path: Path) -> None:
+        (tmp_path / "train.csv").mkdir()
+        put(tmp_path / "._train.csv", "")
+        assert find_table([tmp_path, tmp_path / "absent"], "train.csv") is None
+
+
+class TestTable:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            pytest.param("a,b\n1,2\n3,4\n", id="plain"),
+            pytest.param("\ufeffa,b\n1,2\n3,4\n", id="byte-order-mark"),
+            pytest.param("a,b\r\n1,2\r\n3,4\r\n", id="crlf"),
+            pytest.param("a,b\n1,2\n3,4", id="no-last-line-end"),
+            pytest.param("a,b,\n1,2\n3,4\n", id="comma-on-header"),
+            pytest.param("a,b\n1,2,\n3,4,\n", id="comma-on-rows"),
+            pytest.param("a,b,\n1,2,\n3,4,\n", id="comma-on-both"),
+            pytest.param("a,b,,,\n1,2\n3,4\n", id="commas-on-header"),
+            pytest.param("a,b\n1,2,\n3,4\n", id="comma-on-the-first-row"),
+            pytest.param(" a , b\n 1 ,2\n3, 4\n", id="blanks"),
+            pytest.param('"a","b"\n"1","2"\n\n"3","4"\n', id="quotes-and-an-empty-line"),
+        ],
+    )
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_accidents_of_form_make_no_difference(self, tmp_path: Path, text: str, packed: bool) -> None:
+        path = put(tmp_path / "table.csv", text)
+        if packed:
+            path = tmp_path / "table.csv.gz"
+            path.write_bytes(gzip.compress(text.encode()))
+        table = Table(path, columns=("a", "b"))
+        assert list(table.rows("a", "b")) == [("1", "2"), ("3", "4")]
+        assert table.columns[:2] == ["a", "b"]
+        assert len(table) == 2
+
+    def test_cells_stay_as_they_are_written(self, tmp_path: Path) -> None:
+        cells = [
+            "1216840915670130610239681234561234567",
+            "00099991",
+            "NA",
+            "nan",
+            "1.0",
+            "True",
+            "2017-01-01",
+            "",
+        ]
+        path = put(tmp_path / "t.csv", ",".join("abcdefgh") + "\n" + ",".join(cells) + "\n")
+        assert list(Table(path).rows(*"abcdefgh")) == [tuple(cells)]
+
+    def test_cells_may_hold_commas_and_line_ends(self, tmp_path: Path) -> None:
+        path = put(tmp_path / "t.csv", 'a,b\n"x, y\nz",2\n')
+        assert list(Table(path).rows("a", "b")) == [("x, y\nz", "2")]
+
+    def test_short_rows_end_in_empty_cells(self, tmp_path: Path) -> None:
+        path = put(tmp_path / "t.csv", "a,b,c\n1,2,3\n4\n")
+        assert list(Table(path).rows("c", "a")) == [("3", "1"), ("", "4")]
+
+    def test_an_optional_column_reads_as_empty(self, tmp_path: Path) -> None:
+        table = Table(put(tmp_path / "t.csv", "a,sex\n1,F\n2,M\n"))
+        assert list(table.rows("a", table.first_of("gender", "sex"))) == [("1", "F"), ("2", "M")]
+        assert list(table.rows("a", table.first_of("view", "projection"))) == [("1", ""), ("2", "")]
+
+    def test_a_header_alone_is_a_table_without_rows(self, tmp_path: Path) -> None:
+        table = Table(put(tmp_path / "t.csv", "a,b\n"), columns=("a",))
+        assert (len(table), list(table.rows("a"))) == (0, [])
+
+    @pytest.mark.parametrize(
+        ("wanted", "message"),
+        [
+            (("a", "c"), "t.csv: expected column 'c', found 'a', 'b';"),
+            (("c", "d"), "t.csv: expected columns 'c', 'd', found 'a', 'b';"),
+        ],
+    )
+    def test_missing_columns_are_named(self, tmp_path: Path, wanted: tuple[str, ...], message: str) -> None:
+        path = put(tmp_path / "t.csv", "a,b\n1,2\n")
+        with pytest.raises(SourceError) as caught:
+            Table(path, columns=wanted)
+        assert message in str(caught.value)
+
+    @pytest.mark.parametrize("text", ["a,b\n1,2,3\n", "a,b\n1,2\n1,2,3\n", "a,b\n1,2,\n1,2,3\n"])
+    def test_rows_with_more_cells_than_the_header_are_not_guessed_at(self, tmp_path: Path, text: str) -> None:
+        path = put(tmp_path / "t.csv", text)
+        with pytest.raises(SourceError, match=r"t\.csv: .*download or unpack it again"):
+            Table(path)
+
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            pytest.param("t.csv", b"", id="empty"),
+            pytest.param("t.csv", b"a\n\xff\xfe\n", id="no-utf-8"),
+            pytest.param("t.csv", gzip.compress(b"a\n1\n"), id="packed-under-the-plain-name"),
+            pytest.param("t.csv.gz", b"a\n1\n", id="plain-under-the-packed-name"),
+            pytest.param("t.csv.gz", gzip.compress(b"a\n1\n" * 99)[:-5], id="cut-short"),
+            pytest.param("t.csv.gz", gzip.compress(b"a\n1\n")[:10] + b"\xff" * 20, id="damaged"),
+        ],
+    )
+    def test_a_broken_file_is_named_with_the_remedy(self, tmp_path: Path, name: str, content: bytes) -> None:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(SourceError, match=rf"{name}: not readable as a CSV table .*again"):
+            Table(tmp_path / name)
+        if content:
+            with pytest.raises(SourceError, match=rf"{name}: not readable as a list .*again"):
+                read_lines(tmp_path / name)
+
+
+class TestReadLines:
+    @pytest.mark.parametrize("text", ["a\nb\n", "a\r\nb\r\n", "\ufeffa\n\n b \n\n", "a\nb"])
+    def test_accidents_of_form_make_no_difference(self, tmp_path: Path, text: str) -> None:
+        assert read_lines(put(tmp_path / "list.txt", text)) == ["a", "b"]
+        packed = tmp_path / "list.txt.gz"
+        packed.write_bytes(gzip.compress(text.encode()))
+        assert read_lines(packed) == ["a", "b"]
+
+
+class TestFloats:
+    def test_numbers(self) -> None:
+        assert floats(["1", "-2.5", "3e2"]) == (1.0, -2.5, 300.0)
+
+    @pytest.mark.parametrize("cell", ["", "x", "nan", "inf", "-inf", "1,5"])
+    def test_one_cell_that_is_no_finite_number_is_enough(self, cell: str) -> None:
+        assert floats(["1", cell]) is None

@@ -1,0 +1,408 @@
+"""NIH ChestX-ray14 in every layout and table form in which it is published."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from composer.demo.chexray14 import make
+from processors import chexray14
+from processors.base import Box, Label, Record, Release, SourceError
+from processors.chexray14 import ChestXray14
+
+# A warning of pandas about the shape of a table would be shown to every user.
+pytestmark = pytest.mark.filterwarnings("error")
+
+HEADER_2020 = (
+    "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
+    "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]"
+)
+HEADER_2025 = HEADER_2020.replace("Gender", "Sex")
+NAMES = ("00099991_000.png", "00099991_001.png", "00099992_000.png")
+ROWS = (
+    "00099991_000.png,No Finding,0,99991,47,F,PA,2500,2048,0.168,0.168",
+    "00099991_001.png,Effusion|Infiltration,1,99991,48,F,AP,2544,3056,0.139,0.139",
+    "00099992_000.png,Mass|Atelectasis,0,99992,63,M,PA,2992,2991,0.14300000000000002,0.14300000000000002",
+)
+ROWS_2017 = (
+    "00099991_000.png,No Finding,000,00099991,047Y,F,PA,2500,2048,0.168,0.168",
+    "00099991_001.png,Effusion|Infiltration,001,00099991,048Y,F,AP,2544,3056,0.139,0.139",
+    "00099992_000.png,Mass|Atelectasis,000,00099992,063Y,M,PA,2992,2991,0.143,0.143",
+)
+BOX_HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
+
+
+def lay(root: Path, *paths: str) -> None:
+    """Put files in place whose bytes are their own path: a processor never looks at pixels."""
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(path.encode())
+
+
+def write(path: Path, *lines: str, newline: str = "\n", encoding: str = "utf-8") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), newline=newline, encoding=encoding)
+
+
+def read(root: Path) -> tuple[ChestXray14, dict[str, Record]]:
+    processor = ChestXray14(root)
+    records = list(processor.records())
+    found = {record.identity: record for record in records}
+    assert len(found) == len(records)
+    return processor, found
+
+
+def path_of(record: Record) -> str | None:
+    return record.file and record.file.path
+
+
+def tar_of(archive: Path, names: tuple[str, ...]) -> None:
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive, "w") as tar:
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.size = len(name)
+            tar.addfile(info, io.BytesIO(name.encode()))
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    """Lay out the Box form with three images and everything that belongs to them."""
+    lay(tmp_path, *(f"images/{name}" for name in NAMES))
+    write(tmp_path / "Data_Entry_2017_v2020.csv", HEADER_2020, *ROWS)
+    write(
+        tmp_path / "BBox_List_2017.csv",
+        BOX_HEADER,
+        "00099991_001.png,Infiltrate,225.0847458,547.0192168,86.7796610,79.1864407",
+        "00099991_001.png,Effusion,101.25,640.5,210.0,180.75",
+    )
+    write(tmp_path / "train_val_list.txt", *NAMES[:2])
+    write(tmp_path / "test_list.txt", NAMES[2])
+    return tmp_path
+
+
+class TestLayouts:
+    @pytest.mark.parametrize(
+        ("folder", "layout"),
+        [
+            ("images", "full-size PNG files"),
+            ("images/images", "full-size PNG files"),
+            ("CXR8/images", "full-size PNG files"),
+            ("images_001/images", "full-size PNG files"),
+            ("sample/sample/images", "full-size PNG files"),
+            ("images-224", "224 px PNG files"),
+            ("images-224/images-224", "224 px PNG files"),
+        ],
+    )
+    def test_finds_the_images_wherever_a_release_puts_them(
+        self, tmp_path: Path, folder: str, layout: str
+    ) -> None:
+        lay(tmp_path, *(f"{folder}/{name}" for name in NAMES))
+        write(tmp_path / "Data_Entry_2017_v2020.csv", HEADER_2020, *ROWS)
+        processor, records = read(tmp_path)
+        assert processor.layout == layout
+        assert {path_of(record) for record in records.values()} == {f"{folder}/{name}" for name in NAMES}
+
+    def test_the_kaggle_archives_are_one_set(self, tmp_path: Path) -> None:
+        paths = [f"images_{1 + 5 * place:03d}/images/{name}" for place, name in enumerate(NAMES)]
+        lay(tmp_path, *paths)
+        write(tmp_path / "Data_Entry_2017.csv", HEADER_2020, *ROWS)
+        _, records = read(tmp_path)
+        assert [path_of(records[name[:-4]]) for name in NAMES] == paths
+
+    def test_the_kaggle_sample_has_its_own_table(self, tmp_path: Path) -> None:
+        lay(tmp_path, *(f"sample/images/{name}" for name in NAMES))
+        header = (
+            "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
+            "OriginalImageWidth,OriginalImageHeight,OriginalImagePixelSpacing_x,OriginalImagePixelSpacing_y"
+        )
+        write(tmp_path / "sample" / "sample_labels.csv", header, *ROWS_2017)
+        processor, records = read(tmp_path)
+        assert processor.tables == ["sample/sample_labels.csv"]
+        assert records["00099992_000"].age == 63
+        assert records["00099992_000"].native["OriginalImageWidth"] == "2992"
+
+    def test_a_root_that_is_the_resized_folder_itself(self, tmp_path: Path) -> None:
+        lay(tmp_path, *(f"images-224/{name}" for name in NAMES))
+        assert ChestXray14(tmp_path / "images-224").layout == "224 px PNG files"
+
+    def test_full_size_is_preferred_to_copies_of_224_px(self, release: Path) -> None:
+        lay(release, *(f"images-224/{name}" for name in NAMES[:2]))
+        processor, records = read(release)
+        assert {path_of(record) for record in records.values()} == {f"images/{name}" for name in NAMES}
+        assert processor.warnings == ["2 copies of 224 px are not used: full-size images are here"]
+
+    @pytest.mark.parametrize("archive", ["images-224.tar", "torrent/Images-224.TAR"])
+    def test_reads_the_tar_where_it_lies(self, tmp_path: Path, archive: str) -> None:
+        tar_of(tmp_path / archive, tuple(f"images-224/{name}" for name in (*NAMES, f"._{NAMES[0]}", "a.png")))
+        write(tmp_path / "Data_Entry_2017.csv", HEADER_2020, *ROWS)
+        processor, records = read(tmp_path)
+        assert processor.layout == "224 px PNG files inside images-224.tar"
+        assert len(records) == 3
+        packed = (tmp_path / archive).read_bytes()
+        for record in records.values():
+            assert record.file is not None
+            path, offset, size = record.file
+            assert path == archive
+            assert offset is not None
+            assert size is not None
+            assert packed[offset : offset + size] == f"images-224/{record.key}".encode()
+
+    @pytest.mark.parametrize("archive", ["images-224.tar.gz", "images/images_001.tar.gz", "CXR8.zip"])
+    def test_an_archive_that_is_only_packed_is_named_with_the_remedy(
+        self, tmp_path: Path, archive: str
+    ) -> None:
+        lay(tmp_path, archive)
+        with pytest.raises(SourceError, match=f"{tmp_path}.*unpack {Path(archive).name} first"):
+            ChestXray14(tmp_path)
+
+    def test_other_pictures_are_not_images_of_this_dataset(self, tmp_path: Path) -> None:
+        lay(tmp_path, "images/figure.png", "images/00099991_0000.png", "images/00099991_000.jpg")
+        with pytest.raises(SourceError, match=r"no image of NIH ChestX-ray14 found.*check the path"):
+            ChestXray14(tmp_path)
+
+    def test_of_duplicates_the_first_folder_is_used(self, release: Path) -> None:
+        lay(release, f"images/images/{NAMES[0]}", f"images_001/images/{NAMES[1]}")
+        processor, records = read(release)
+        assert path_of(records["00099991_001"]) == f"images/{NAMES[1]}"
+        assert processor.warnings == ["2 images lie in more than one folder: the first of each is used"]
+
+    def test_file_names_in_capitals(self, tmp_path: Path) -> None:
+        lay(tmp_path, *(f"images/{name.upper()}" for name in NAMES))
+        write(tmp_path / "DATA_ENTRY_2017_V2020.CSV", HEADER_2020, *ROWS)
+        write(tmp_path / "Bbox_List_2017.csv", BOX_HEADER, "00099991_001.png,Effusion,1,2,3,4")
+        write(tmp_path / "Train_Val_List.txt", *NAMES[:2])
+        write(tmp_path / "Test_List.txt", NAMES[2])
+        processor, records = read(tmp_path)
+        assert processor.warnings == []
+        assert path_of(records["00099991_001"]) == "images/00099991_001.PNG"
+        assert records["00099991_001"].boxes == [Box("Effusion", 1, 2, 3, 4)]
+        assert records["00099992_000"].split == "test"
+
+
+class TestTables:
+    def test_the_form_of_2020(self, release: Path) -> None:
+        processor, records = read(release)
+        assert processor.warnings == []
+        assert set(processor.tables) == {
+            "Data_Entry_2017_v2020.csv",
+            "BBox_List_2017.csv",
+            "train_val_list.txt",
+            "test_list.txt",
+        }
+        record = records["00099991_001"]
+        assert (record.key, record.view, record.patient_id) == ("00099991_001.png", "AP", "99991")
+        assert (record.split, record.sex, record.age) == ("train", "F", 48)
+        assert record.labels == [Label("Effusion", 1, "NIH"), Label("Infiltration", 1, "NIH")]
+        assert record.boxes == [
+            Box("Infiltrate", 225.0847458, 547.0192168, 86.7796610, 79.1864407),
+            Box("Effusion", 101.25, 640.5, 210.0, 180.75),
+        ]
+        assert record.box_grid == (1024, 1024)
+        assert record.excluded is None
+        assert record.native == {
+            "View Position": "AP",
+            "Finding Labels": "Effusion|Infiltration",
+            "Follow-up #": "1",
+            "Patient Age": "48",
+            "OriginalImage[Width": "2544",
+            "Height]": "3056",
+            "OriginalImagePixelSpacing[x": "0.139",
+            "y]": "0.139",
+        }
+
+    # Header and rows do not always have the same number of fields.
+    @pytest.mark.parametrize(
+        ("header", "rows", "newline"),
+        [
+            pytest.param(HEADER_2020, ROWS, "\n", id="2020"),
+            pytest.param(f"{HEADER_2020},", ROWS_2017, "\r\n", id="2017"),
+            pytest.param(HEADER_2025, ROWS, "\n", id="sex"),
+            pytest.param(f"{HEADER_2025},", [f"{row}," for row in ROWS], "\n", id="2025"),
+            pytest.param(HEADER_2025, [f"{row}," for row in ROWS], "\n", id="comma-on-rows-only"),
+            pytest.param(f"{HEADER_2025},", ROWS, "\n", id="comma-on-header-only"),
+        ],
+    )
+    @pytest.mark.parametrize("carrier", ["plain", "bom", "gzip"])
+    def test_every_published_form_says_the_same(
+        self, release: Path, header: str, rows: list[str], newline: str, carrier: str
+    ) -> None:
+        _, expected = read(release)
+        table = release / "Data_Entry_2017_v2020.csv"
+        write(table, header, *rows, newline=newline, encoding="utf-8-sig" if carrier == "bom" else "utf-8")
+        if carrier == "gzip":
+            (release / f"{table.name}.gz").write_bytes(gzip.compress(table.read_bytes()))
+            table.unlink()
+        processor, records = read(release)
+        assert processor.warnings == []
+        for identity, record in records.items():
+            record.native = expected[identity].native
+        assert records == expected
+
+    @pytest.mark.parametrize(
+        ("cell", "years"),
+        [
+            ("47", 47),
+            ("0", 0),
+            ("058Y", 58),
+            ("006M", 0.5),
+            ("001D", 0),
+            ("120Y", 120),
+            ("414Y", None),
+            ("121", None),
+            ("", None),
+            ("unknown", None),
+        ],
+    )
+    def test_ages(self, release: Path, cell: str, years: float | None) -> None:
+        write(release / "Data_Entry_2017_v2020.csv", HEADER_2020, ROWS[0].replace(",47,", f",{cell},"))
+        assert read(release)[1]["00099991_000"].age == years
+
+    @pytest.mark.parametrize("view", ["", "LL"])
+    def test_a_view_that_is_none_of_the_two_is_unknown(self, release: Path, view: str) -> None:
+        write(release / "Data_Entry_2017_v2020.csv", HEADER_2020, ROWS[0].replace(",PA,", f",{view},"))
+        record = read(release)[1]["00099991_000"]
+        assert (record.view, record.native["View Position"]) == ("unknown", view)
+
+    def test_the_corrected_table_is_preferred(self, release: Path) -> None:
+        write(release / "Data_Entry_2017.csv", f"{HEADER_2020},", *ROWS_2017)
+        assert "Data_Entry_2017_v2020.csv" in read(release)[0].tables
+
+    def test_without_a_table_the_images_are_taken_as_frontal(self, release: Path) -> None:
+        (release / "Data_Entry_2017_v2020.csv").unlink()
+        processor, records = read(release)
+        assert [warning for warning in processor.warnings if "no Data_Entry_2017 table" in warning]
+        record = records["00099992_000"]
+        assert (record.view, record.patient_id, record.split) == ("PA or AP", "99992", "test")
+        assert record.excluded is None
+        assert record.labels == []
+
+    @pytest.mark.parametrize(
+        ("name", "warning"),
+        [
+            ("train_val_list.txt", "train_val_list.txt not found: the official train images"),
+            ("test_list.txt", "test_list.txt not found: the official test images"),
+            ("BBox_List_2017.csv", "BBox_List_2017.csv not found: images are written without boxes"),
+        ],
+    )
+    def test_what_is_missing_beside_the_table_is_said(self, release: Path, name: str, warning: str) -> None:
+        (release / name).unlink()
+        processor, records = read(release)
+        assert len(processor.warnings) == 1
+        assert processor.warnings[0].startswith(warning)
+        assert len(records) == 3
+
+    def test_without_the_boxes_there_are_none(self, release: Path) -> None:
+        (release / "BBox_List_2017.csv").unlink()
+        assert not any(record.boxes for record in read(release)[1].values())
+
+    def test_lists_with_crlf_and_bom(self, release: Path) -> None:
+        write(release / "train_val_list.txt", *NAMES[:2], newline="\r\n", encoding="utf-8-sig")
+        splits = {identity: record.split for identity, record in read(release)[1].items()}
+        assert splits == {"00099991_000": "train", "00099991_001": "train", "00099992_000": "test"}
+
+    def test_an_image_in_both_lists_is_held_out(self, release: Path) -> None:
+        write(release / "train_val_list.txt", *NAMES)
+        assert read(release)[1]["00099992_000"].split == "test"
+
+    def test_an_image_in_no_list_has_no_split(self, release: Path) -> None:
+        write(release / "train_val_list.txt", NAMES[0])
+        assert read(release)[1]["00099991_001"].split is None
+
+    def test_a_row_without_a_file_is_a_record_without_one(self, release: Path) -> None:
+        (release / "images" / NAMES[1]).unlink()
+        record = read(release)[1]["00099991_001"]
+        assert record.file is None
+        assert (record.view, record.excluded) == ("AP", None)
+
+    def test_a_file_without_a_row_is_excluded(self, release: Path) -> None:
+        lay(release, "images/00099993_007.png")
+        record = read(release)[1]["00099993_007"]
+        assert record.excluded == "not in Data_Entry_2017_v2020.csv"
+        assert path_of(record) == "images/00099993_007.png"
+        assert record.patient_id == "99993"
+
+    def test_an_unknown_label_is_kept_and_said(self, release: Path) -> None:
+        write(
+            release / "Data_Entry_2017_v2020.csv",
+            HEADER_2020,
+            *(row.replace("|", "|Pneumomediastinum|") for row in ROWS),
+        )
+        processor, records = read(release)
+        assert processor.warnings == ["2 rows carry the unknown label 'Pneumomediastinum'"]
+        assert Label("Pneumomediastinum", 1, "NIH") in records["00099992_000"].labels
+
+    @pytest.mark.parametrize("cells", ["1,2,3,", "1,2,3,nan", "a,2,3,4"])
+    def test_a_box_that_is_not_four_numbers_is_left_out_and_said(self, release: Path, cells: str) -> None:
+        write(
+            release / "BBox_List_2017.csv",
+            BOX_HEADER,
+            f"00099991_001.png,Mass,{cells}",
+            "00099991_001.png,Effusion,101.25,640.5,210.0,180.75",
+        )
+        processor, records = read(release)
+        assert [box.label for box in records["00099991_001"].boxes] == ["Effusion"]
+        assert len(processor.warnings) == 1
+        assert "the box of 00099991_001.png is not used" in processor.warnings[0]
+
+    @pytest.mark.parametrize(
+        ("table", "header", "column"),
+        [
+            ("Data_Entry_2017_v2020.csv", HEADER_2020, "Finding Labels"),
+            ("Data_Entry_2017_v2020.csv", HEADER_2020, "View Position"),
+            ("BBox_List_2017.csv", BOX_HEADER, "Bbox [x"),
+        ],
+    )
+    def test_a_missing_column_is_named_with_its_file(
+        self, release: Path, table: str, header: str, column: str
+    ) -> None:
+        write(release / table, header.replace(column, "Renamed"))
+        with pytest.raises(SourceError) as caught:
+            read(release)
+        assert f"{table}: expected column {column!r}, found" in str(caught.value)
+        assert "'Renamed'" in str(caught.value)
+
+
+class TestParts:
+    def test_the_twelve_archives_hold_the_images_in_order_of_name(self) -> None:
+        names = [f"{number:08d}_000.png" for number in range(112_120)]
+        parts = chexray14._parts(names[::-1])
+        counts = Counter(parts.values())
+        assert counts == {
+            "images_001": 4_999,
+            **{f"images_{part:03d}": 10_000 for part in range(2, 12)},
+            "images_012": 7_121,
+        }
+        assert parts[names[4_998]] == "images_001"
+        assert parts[names[4_999]] == "images_002"
+
+    def test_a_full_table_tells_the_archive_of_an_absent_image(
+        self, release: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ChestXray14, "releases", (Release("tiny", 3),))
+        monkeypatch.setattr(chexray14, "_FIRST_ARCHIVE", 1)
+        monkeypatch.setattr(chexray14, "_ARCHIVE", 1)
+        (release / "images" / NAMES[2]).unlink()
+        _, records = read(release)
+        assert [records[name[:-4]].part for name in NAMES] == ["images_001", "images_002", "images_003"]
+
+    def test_a_selection_of_the_table_tells_nothing_of_archives(self, release: Path) -> None:
+        assert {record.part for record in read(release)[1].values()} == {None}
+
+
+def test_the_miniature_is_read_without_a_word(tmp_path: Path) -> None:
+    make(tmp_path)
+    processor, records = read(tmp_path)
+    assert processor.warnings == []
+    assert len(records) == 14
+    patients = {
+        split: {record.patient_id for record in records.values() if record.split == split}
+        for split in ("train", "test")
+    }
+    assert patients["train"] == {"99901", "99902", "99903", "99904"}
+    assert patients["test"] == {"99905", "99906"}
