@@ -64,12 +64,18 @@ def _with_default(arguments: Sequence[str]) -> list[str]:
     return list(arguments)
 
 
+def _set_up_log(parsed: argparse.Namespace) -> None:
+    logging.addLevelName(logging.INFO, "")
+    logging.addLevelName(logging.WARNING, "warning: ")
+    logging.basicConfig(format="%(levelname)s%(message)s", stream=sys.stderr, force=True)
+    level = logging.DEBUG if parsed.verbose else logging.WARNING if parsed.quiet else logging.INFO
+    logging.getLogger("composer").setLevel(level)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's mistake is a message, never a traceback."""
     parsed = _parser().parse_args(_with_default(sys.argv[1:] if arguments is None else arguments))
-    level = logging.DEBUG if parsed.verbose else logging.WARNING if parsed.quiet else logging.INFO
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr, force=True)
-    logging.getLogger("composer").setLevel(level)
+    _set_up_log(parsed)
 
     try:
         # Only now are the heavy modules loaded, when the arguments are right.

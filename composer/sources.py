@@ -59,7 +59,7 @@ def open_datasets(settings: Settings, names: Sequence[str] = ()) -> list[Dataset
     for processor in _selected(settings, names):
         try:
             datasets.append(_open(processor, settings))
-        except (SourceError, UsageError) as error:
+        except (SourceError, UsageError, OSError) as error:
             problems.append(f"{processor.config_key}: {error}")
     if problems:
         raise UsageError("nothing was written, because these sources cannot be used:", problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -9,7 +10,6 @@ from typing import Literal
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from openjpeg.utils import encode_array
 from PIL import Image
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -19,7 +19,6 @@ from pydicom.uid import (
     DigitalXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
-    JPEGLSLossless,
     RLELossless,
     generate_uid,
 )
@@ -29,8 +28,6 @@ from composer.demo.phantom import Film
 _Levels = NDArray[np.uint8] | NDArray[np.uint16]
 PngMode = Literal["L", "RGB", "RGBA", "P", "I;16"]
 
-# Named, because pydicom's first choice for RLE is gdcm, which aborts the process on some picture sizes.
-_ENCODERS = {RLELossless: "pydicom", JPEGLSLossless: "pyjpegls"}
 
 
 def write_jpeg(path: Path, film: Film, *, quality: int = 90) -> None:
@@ -80,7 +77,8 @@ def write_dicom(
     photometric_interpretation
         With ``"MONOCHROME1"`` the values are stored inverted, so that the film displays the same.
     transfer_syntax
-        A native one, RLE, or lossless JPEG-LS or JPEG 2000.
+        A native one, RLE, or lossless JPEG 2000, whose streams are coded at 8 or 16 bits whatever
+        ``bits_stored`` says, as in VinDr-CXR.
     window
         Centre and width, in stored values.
     attributes
@@ -105,8 +103,6 @@ def write_dicom(
         if tag_for_keyword(keyword) is None:
             raise ValueError(f"{keyword!r} is no DICOM keyword")
         setattr(dataset, keyword, value)
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     path.parent.mkdir(parents=True, exist_ok=True)
     pydicom.dcmwrite(path, dataset, enforce_file_format=True)
 
@@ -133,15 +129,18 @@ def _header(path: Path, levels: _Levels) -> Dataset:
 def _set_pixels(dataset: Dataset, levels: _Levels, transfer_syntax: str) -> None:
     syntax = UID(transfer_syntax)
     dataset.file_meta.TransferSyntaxUID = syntax
-    if syntax in _ENCODERS:
-        dataset.compress(syntax, levels, encoding_plugin=_ENCODERS[syntax], generate_instance_uid=False)
+    if syntax == RLELossless:
+        # The first choice for RLE is gdcm, which aborts the process on some picture sizes.
+        dataset.compress(syntax, levels, encoding_plugin="pydicom", generate_instance_uid=False)
         return
     if syntax == JPEG2000Lossless:
-        dataset.PixelData = encapsulate([encode_array(levels, bits_stored=dataset.BitsStored)])
+        stream = io.BytesIO()
+        Image.fromarray(levels).save(stream, format="JPEG2000", no_jp2=True)
+        dataset.PixelData = encapsulate([stream.getvalue()])
         dataset["PixelData"].VR = "OB"
         return
     if syntax.is_encapsulated:
         raise ValueError(f"no encoder for {syntax.name}")
-    pixels = levels.astype(levels.dtype.newbyteorder("<" if syntax.is_little_endian else ">")).tobytes()
-    dataset.PixelData = pixels + b"\0" * (len(pixels) % 2)
+    order = levels.dtype.newbyteorder("<" if syntax.is_little_endian else ">")
+    dataset.PixelData = levels.astype(order).tobytes()
     dataset["PixelData"].VR = "OB" if levels.itemsize == 1 else "OW"

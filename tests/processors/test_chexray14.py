@@ -175,7 +175,7 @@ class TestLayouts:
     def test_file_names_in_capitals(self, tmp_path: Path) -> None:
         lay(tmp_path, *(f"images/{name.upper()}" for name in NAMES))
         write(tmp_path / "DATA_ENTRY_2017_V2020.CSV", HEADER_2020, *ROWS)
-        write(tmp_path / "Bbox_List_2017.csv", BOX_HEADER, "00099991_001.png,Effusion,1,2,3,4")
+        write(tmp_path / "Bbox_List_2017.csv", BOX_HEADER, "00099991_001.PNG,Effusion,1,2,3,4")
         write(tmp_path / "Train_Val_List.txt", *NAMES[:2])
         write(tmp_path / "Test_List.txt", NAMES[2])
         processor, records = read(tmp_path)
@@ -400,6 +400,7 @@ def test_the_miniature_is_read_without_a_word(tmp_path: Path) -> None:
     processor, records = read(tmp_path)
     assert processor.warnings == []
     assert len(records) == 14
+    assert b"\r\n" in (tmp_path / "train_val_list.txt").read_bytes()
     patients = {
         split: {record.patient_id for record in records.values() if record.split == split}
         for split in ("train", "test")

@@ -17,7 +17,6 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
-    JPEGLSLossless,
     RLELossless,
 )
 
@@ -28,7 +27,6 @@ from composer.demo.phantom import film
 FILM = film(1234, rows=129, columns=101)
 DECODERS = {
     RLELossless: "pydicom",
-    JPEGLSLossless: "pyjpegls",
     JPEG2000Lossless: "gdcm",
 }
 SYNTAXES = (

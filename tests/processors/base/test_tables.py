@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import warnings
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,13 @@ class TestTable:
         path = put(tmp_path / "t.csv", text)
         with pytest.raises(SourceError, match=r"t\.csv: .*download or unpack it again"):
             Table(path)
+
+    def test_whether_warnings_are_shown_makes_no_difference(self, tmp_path: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert list(Table(put(tmp_path / "t.csv", "a,b\n1,2,\n")).rows("a", "b")) == [("1", "2")]
+            with pytest.raises(SourceError, match="rows have up to 3 cells, the header has 2 columns"):
+                Table(put(tmp_path / "t.csv", "a,b\n1,2,3\n"))
 
     @pytest.mark.parametrize(
         ("name", "content"),

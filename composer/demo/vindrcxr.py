@@ -1,0 +1,154 @@
+"""VinDr-CXR in miniature: the PhysioNet layout, twelve invented images.
+
+It has the release's oddities that do no harm: both polarities, all bit depths, implicit VR and JPEG 2000 side
+by side, ``No finding`` rows without corners, a box that runs past its image, ``Other disease`` in the table
+of test where that of train has ``Other diseases``, and files that are not part of the release.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless
+
+from composer.demo.carriers import write_dicom
+from composer.demo.phantom import film
+
+_FINDINGS = (
+    "Aortic enlargement,Atelectasis,Calcification,Cardiomegaly,Clavicle fracture,Consolidation,Edema,"
+    "Emphysema,Enlarged PA,ILD,Infiltration,Lung Opacity,Lung cavity,Lung cyst,Mediastinal shift,"
+    "Nodule/Mass,Pleural effusion,Pleural thickening,Pneumothorax,Pulmonary fibrosis,Rib fracture,"
+    "Other lesion,COPD,Lung tumor,Pneumonia,Tuberculosis"
+)
+_TRAIN_LABELS = [*_FINDINGS.split(","), "Other diseases", "No finding"]
+_TEST_LABELS = [*_FINDINGS.split(","), "Other disease", "No finding"]
+_ROWS, _COLUMNS = 400, 360
+_NOTHING = "No finding"
+
+
+class _Image(NamedTuple):
+    bits_stored: int
+    photometric_interpretation: str
+    transfer_syntax: str
+    has_window: bool = True
+
+
+class _Reading(NamedTuple):
+    """What one reader, or the consensus, says of one image: boxes as text, and labels without a box."""
+
+    image: int
+    reader: str
+    boxes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+_TRAIN = (
+    _Image(12, "MONOCHROME2", ImplicitVRLittleEndian),
+    _Image(12, "MONOCHROME1", ImplicitVRLittleEndian),
+    _Image(14, "MONOCHROME2", JPEG2000Lossless),
+    _Image(10, "MONOCHROME2", ImplicitVRLittleEndian),
+    _Image(16, "MONOCHROME2", JPEG2000Lossless, has_window=False),
+    _Image(12, "MONOCHROME1", JPEG2000Lossless),
+    _Image(14, "MONOCHROME1", ImplicitVRLittleEndian, has_window=False),
+    _Image(16, "MONOCHROME2", ImplicitVRLittleEndian),
+)
+_TEST = (
+    _Image(12, "MONOCHROME2", JPEG2000Lossless),
+    _Image(14, "MONOCHROME2", ImplicitVRLittleEndian),
+    _Image(12, "MONOCHROME1", ImplicitVRLittleEndian, has_window=False),
+    _Image(12, "MONOCHROME2", ExplicitVRLittleEndian),
+)
+
+_TRAIN_READINGS = (
+    # Three readers who agree in part, one of them with a diagnosis that has no box.
+    _Reading(0, "R10", ("Lung Opacity,90.96,58.81,120.36,188.71",), ("Pneumonia",)),
+    _Reading(0, "R8", ("Consolidation,93.47,56.78,119.77,189.41", "Nodule/Mass,200.5,150.25,221.0,170.5")),
+    _Reading(0, "R9"),
+    _Reading(1, "R10", ("Cardiomegaly,120.4,210.0,260.8,290.3",)),
+    _Reading(1, "R8", ("Cardiomegaly,118.9,212.5,262.1,288.7", "Aortic enlargement,170.2,90.1,210.6,140.9")),
+    _Reading(1, "R9", ("Cardiomegaly,121.0,209.5,259.3,291.2",), ("Other diseases",)),
+    # Runs past the right and the lower edge of the image.
+    _Reading(2, "R1", ("Pleural effusion,250.5,300.25,371.0,408.5",)),
+    _Reading(2, "R2", ("Pleural effusion,252.0,298.75,358.5,399.0", "Other lesion,0.0,0.0,40.5,35.25")),
+    _Reading(2, "R3", ("Pleural thickening,20.25,60.5,45.75,210.0",)),
+    *(_Reading(image, reader) for image in (3, 4, 5) for reader in ("R1", "R2", "R17")),
+    _Reading(6, "R4", ("ILD,60.5,120.0,160.25,320.75", "Pulmonary fibrosis,60.5,120.0,160.25,320.75")),
+    _Reading(6, "R5", (), ("COPD", "Other diseases")),
+    _Reading(6, "R6", ("ILD,62.0,118.5,158.0,322.25",)),
+    _Reading(7, "R8", ("Calcification,140.0,80.0,150.5,91.25",), ("Tuberculosis",)),
+    _Reading(7, "R9", ("Lung cavity,230.75,70.5,262.0,104.25",), ("Tuberculosis",)),
+    _Reading(7, "R10"),
+)
+_TEST_READINGS = (
+    _Reading(
+        0, "", ("Cardiomegaly,112.35,210.1,260.92,291.4", "Aortic enlargement,171.5,94.25,209.75,140.0")
+    ),
+    _Reading(1, ""),
+    _Reading(2, "", ("Pleural effusion,40.5,290.0,120.25,380.5",), ("Pneumonia", "Other disease")),
+    _Reading(3, ""),
+)
+
+
+def make(root: Path) -> None:
+    """Write the miniature into a folder."""
+    for split, images in (("train", _TRAIN), ("test", _TEST)):
+        for number, image in enumerate(images):
+            _write_image(root / split / f"{_image_id(split, number)}.dicom", image, seed=_seed(split, number))
+        (root / split / "index.html").write_text("<html>left by wget</html>\n", encoding="utf-8")
+    tables = root / "annotations"
+    tables.mkdir()
+    _write_labels(tables / "image_labels_train.csv", "train", _TRAIN_READINGS, _TRAIN_LABELS)
+    _write_labels(tables / "image_labels_test.csv", "test", _TEST_READINGS, _TEST_LABELS)
+    _write_boxes(tables / "annotations_train.csv", "train", _TRAIN_READINGS)
+    _write_boxes(tables / "annotations_test.csv", "test", _TEST_READINGS)
+    (root / "LICENSE.txt").write_text("stands in for the licence of the release\n", encoding="utf-8")
+
+
+def _image_id(split: str, number: int) -> str:
+    return f"feedc0de{_seed(split, number):024x}"
+
+
+def _seed(split: str, number: int) -> int:
+    return (6000 if split == "train" else 6500) + number
+
+
+def _write_image(path: Path, image: _Image, *, seed: int) -> None:
+    # The windows of the release cover nearly the full range.
+    levels = 2.0**image.bits_stored
+    write_dicom(
+        path,
+        film(seed, rows=_ROWS, columns=_COLUMNS),
+        bits_stored=image.bits_stored,
+        photometric_interpretation=image.photometric_interpretation,
+        transfer_syntax=image.transfer_syntax,
+        window=(levels / 2, levels - 1) if image.has_window else None,
+        attributes={"PatientSex": "F" if seed % 2 else "M", "PatientAge": f"0{40 + seed % 10}Y"},
+    )
+
+
+def _write_labels(path: Path, split: str, readings: tuple[_Reading, ...], labels: list[str]) -> None:
+    header = ["image_id", *(["rad_id"] if split == "train" else []), *labels]
+    lines = [",".join(header)]
+    for reading in readings:
+        found = {box.partition(",")[0] for box in reading.boxes} | set(reading.labels) or {_NOTHING}
+        cells = [str(int(label in found)) for label in labels]
+        lines.append(",".join([*_begin(split, reading), *cells]))
+    _write(path, lines)
+
+
+def _write_boxes(path: Path, split: str, readings: tuple[_Reading, ...]) -> None:
+    header = ["image_id", *(["rad_id"] if split == "train" else []), "class_name,x_min,y_min,x_max,y_max"]
+    lines = [",".join(header)]
+    for reading in readings:
+        boxes = reading.boxes or (f"{_NOTHING},,,,",)
+        lines += [",".join([*_begin(split, reading), box]) for box in boxes]
+    _write(path, lines)
+
+
+def _begin(split: str, reading: _Reading) -> list[str]:
+    return [_image_id(split, reading.image), *([reading.reader] if reading.reader else [])]
+
+
+def _write(path: Path, lines: list[str]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")

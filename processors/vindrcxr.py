@@ -1,0 +1,335 @@
+"""VinDr-CXR: 18,000 frontal films as DICOM, every image labelled and boxed by radiologists."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+
+from processors.base import (
+    Box,
+    Label,
+    Member,
+    Processor,
+    Record,
+    Release,
+    SourceError,
+    Split,
+    Table,
+    entries,
+    find_table,
+    floats,
+    image_names,
+    subfolders,
+)
+
+FINDINGS = (
+    "Aortic enlargement",
+    "Atelectasis",
+    "Calcification",
+    "Cardiomegaly",
+    "Clavicle fracture",
+    "Consolidation",
+    "Edema",
+    "Emphysema",
+    "Enlarged PA",
+    "ILD",
+    "Infiltration",
+    "Lung Opacity",
+    "Lung cavity",
+    "Lung cyst",
+    "Mediastinal shift",
+    "Nodule/Mass",
+    "Pleural effusion",
+    "Pleural thickening",
+    "Pneumothorax",
+    "Pulmonary fibrosis",
+    "Rib fracture",
+    "Other lesion",
+    "COPD",
+    "Lung tumor",
+    "Pneumonia",
+    "Tuberculosis",
+)
+NO_FINDING = "No finding"
+# The table of train has the first spelling, that of test the second.
+_OTHER_DISEASE = ("Other diseases", "Other disease")
+
+# The test labels are the consensus of five radiologists; its tables have no column for a reader.
+_CONSENSUS = "consensus"
+_CORNERS = ("x_min", "y_min", "x_max", "y_max")
+_VALUE_OF_CELL = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
+_ID = re.compile(r"[0-9A-Za-z._-]+")
+
+# In order of preference, should an image lie there in more than one format.
+_DICOM_SUFFIXES = (".dicom", ".dcm")
+_SUFFIXES = (*_DICOM_SUFFIXES, ".png", ".jpg", ".jpeg")
+# The held-out split comes first: what lies in both is held out.
+_SPLITS: tuple[Split, ...] = ("test", "train")
+
+
+class _Readings:
+    """What the tables of one split say of its images.
+
+    Parameters
+    ----------
+    reader
+        Who labelled a split whose tables have no column for it; None when the column must be there.
+    """
+
+    def __init__(self, reader: str | None) -> None:
+        self.labels: defaultdict[str, list[Label]] = defaultdict(list)
+        self.boxes: defaultdict[str, list[Box]] = defaultdict(list)
+        # The images in the order of the tables, by their id in lower case.
+        self.identities: dict[str, str] = {}
+        self.warnings: list[str] = []
+        self._reader = reader
+
+    def read_labels(self, path: Path) -> None:
+        """Read a table of PhysioNet with a row per image and reader, and a column per label."""
+        table = Table(path, columns=("image_id", *FINDINGS, NO_FINDING))
+        columns = [*FINDINGS, _column(table, *_OTHER_DISEASE), NO_FINDING]
+        # Most rows are alike; sharing their labels keeps 1,260,000 statements small.
+        shared: dict[tuple[str, ...], list[Label]] = {}
+        unread: Counter[str] = Counter()
+        for identity, *row in self._rows(table, *columns):
+            key = tuple(row)
+            if key not in shared:
+                reader, *cells = row
+                shared[key] = [
+                    Label(column, _VALUE_OF_CELL[cell], reader)
+                    for column, cell in zip(columns, cells, strict=True)
+                    if cell in _VALUE_OF_CELL
+                ]
+                unread.update(cell for cell in cells if cell and cell not in _VALUE_OF_CELL)
+            self.labels[identity] += shared[key]
+        if unread:
+            self.warnings.append(
+                f"{path.name}: some label cells are not used: expected 0 or 1, found "
+                f"{', '.join(map(repr, list(unread)[:3]))}"
+            )
+
+    def read_boxes(self, path: Path, *, as_labels: bool) -> None:
+        """Read a table with a row per image, reader and box.
+
+        With ``as_labels`` it is Kaggle's only table, whose boxes are the labels too.
+        """
+        columns = ("class_name", *_CORNERS)
+        table = Table(path, columns=("image_id", *(("class_id",) if as_labels else ()), *columns))
+        unread = 0
+        for identity, reader, finding, *cells in self._rows(table, *columns):
+            boxes = self.boxes[identity]
+            if as_labels and (label := Label(finding, 1, reader)) not in self.labels[identity]:
+                self.labels[identity].append(label)
+            # Some notebooks fill the blank corners of these rows with 0, 0, 1, 1.
+            if finding == NO_FINDING or not any(cells):
+                continue
+            corners = floats(cells)
+            if corners is None or corners[0] >= corners[2] or corners[1] >= corners[3]:
+                unread += 1
+                continue
+            left, top, right, bottom = corners
+            boxes.append(Box(finding, left, top, right - left, bottom - top, reader))
+        if unread:
+            self.warnings.append(
+                f"{path.name}: {unread:,} boxes are not used: expected four numbers with x_min < x_max and "
+                "y_min < y_max"
+            )
+
+    def _rows(self, table: Table, *columns: str) -> Iterator[tuple[str, ...]]:
+        """Yield id, reader and the named cells of every row."""
+        reader_column = None if self._reader else _column(table, "rad_id", "rad_ID")
+        odd: list[str] = []
+        for identity, reader, *cells in table.rows("image_id", reader_column, *columns):
+            if _ID.fullmatch(identity):
+                yield self.identities.setdefault(identity.lower(), identity), self._reader or reader, *cells
+            else:
+                odd.append(identity)
+        if odd:
+            self.warnings.append(
+                f"{table.path.name}: {len(odd):,} rows are not used: image_id is no id but {odd[0]!r}"
+            )
+
+
+class VinDrCXR(Processor):
+    """VinDr-CXR as PhysioNet publishes it, the VinBigData competition of Kaggle, and resized copies.
+
+    No patient or study is told: every image counts as a patient of its own, and ``patient_id`` is None.
+    """
+
+    name = "VinDr-CXR"
+    folder = "vindrcxr"
+    config_key = "VINDRCXR_ROOT"
+    licence = "PhysioNet Credentialed Health Data License 1.5.0; on Kaggle the competition rules"
+    access = "credentialed access at PhysioNet; account at Kaggle"
+    homepage = "https://physionet.org/content/vindr-cxr/1.0.0/"
+    citation = (
+        "Nguyen HQ, Lam K, Le LT, et al. VinDr-CXR: An open dataset of chest X-rays with radiologist's "
+        "annotations. Scientific Data 9, 429 (2022)."
+    )
+    releases = (
+        Release("1.0.0 (PhysioNet) or VinBigData (Kaggle)", 18_000),
+        Release("train alone", 15_000),
+        Release("test alone", 3_000),
+    )
+    known_bad = ()
+
+    def recognise(self) -> str:
+        """Find the folder that holds train/ and test/, list their images once, and find the tables."""
+        below = [folder for folder in subfolders(self.root) if folder.name not in _SPLITS]
+        deeper = (folder for parent in below for folder in subfolders(parent))
+        for folder in itertools.chain([self.root], below, deeper):
+            self._images = {split: self._list(folder / split) for split in _SPLITS}
+            if any(self._images.values()):
+                self._find_tables(folder)
+                return self._describe(folder)
+        found = ", ".join(entry.name for entry in entries(self.root)[:5]) or "nothing"
+        raise SourceError(
+            f"{self.root}: no image of {self.name} found: expected train/ or test/ with files such as "
+            f"<image_id>.dicom here or up to two folders below, found {found}; check the path"
+        )
+
+    def _list(self, folder: Path) -> dict[str, Member]:
+        """Return the images of a flat folder by their id in lower case."""
+        names = [PurePath(name) for name in image_names(folder, _SUFFIXES)]
+        images: dict[str, Member] = {}
+        for name in sorted(names, key=lambda name: _SUFFIXES.index(name.suffix.lower())):
+            images.setdefault(name.stem.lower(), Member(self._relative(folder / name)))
+        if len(images) < len(names):
+            self.warnings.append(
+                f"{folder.name}: {len(names) - len(images):,} files are not used: the same image is there in "
+                "another format"
+            )
+        return images
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def _find_tables(self, folder: Path) -> None:
+        self._tables: dict[Split, dict[str, Path]] = {}
+        near = list(dict.fromkeys((folder, folder / "annotations", self.root)))
+        for split in _SPLITS:
+            # Some users put the tables beside the images.
+            places = [*near, folder / split]
+            found = {
+                "labels": find_table(places, f"image_labels_{split}.csv"),
+                "boxes": find_table(places, f"annotations_{split}.csv"),
+                "Kaggle": find_table(near, "train.csv") if split == "train" else None,
+            }
+            tables = {kind: path for kind, path in found.items() if path is not None}
+            if "Kaggle" in tables and len(tables) > 1:
+                name = tables.pop("Kaggle").name
+                self.warnings.append(f"{name} of Kaggle is not used: the tables of PhysioNet are here")
+            self._tables[split] = tables
+        self._size_tables = [path for split in _SPLITS if (path := find_table(near, f"{split}_meta.csv"))]
+        paths = [*(path for tables in self._tables.values() for path in tables.values()), *self._size_tables]
+        self.tables += map(self._relative, paths)
+        self._tell_absent()
+
+    def _tell_absent(self) -> None:
+        bare = [split for split in _SPLITS if self._images[split] and not self._tables[split]]
+        if bare:
+            expected = ", ".join(f"image_labels_{split}.csv, annotations_{split}.csv" for split in bare)
+            self.warnings.append(
+                f"no table found for {' and '.join(bare)} (expected {expected}): these images are written "
+                "without labels and boxes"
+            )
+        for split, tables in self._tables.items():
+            if tables.keys() == {"labels"}:
+                self.warnings.append(f"annotations_{split}.csv not found: {split} is written without boxes")
+            if tables.keys() == {"boxes"}:
+                self.warnings.append(f"image_labels_{split}.csv not found: {split} is written without labels")
+
+    def _describe(self, folder: Path) -> str:
+        kinds = {kind for tables in self._tables.values() for kind in tables}
+        form = "PhysioNet" if kinds - {"Kaggle"} else "VinBigData (Kaggle)" if kinds else "no tables"
+        members = (member for images in self._images.values() for member in images.values())
+        suffixes = " and ".join(sorted({PurePath(member.path).suffix for member in members}))
+        places = [self._relative(folder / split) for split, images in self._images.items() if images]
+        return f"{form}: {suffixes} files in {' and '.join(places)}"
+
+    def records(self) -> Iterator[Record]:
+        """Yield every image that the tables name, then the files that no row names."""
+        grids = self._read_grids()
+        seen: set[str] = set()
+        for split in _SPLITS:
+            twice, unplaced = 0, 0
+            for record in self._records_of(split, grids):
+                if record.identity.lower() in seen:
+                    twice += 1
+                    continue
+                seen.add(record.identity.lower())
+                unplaced += bool(record.boxes and record.box_grid is None and _is_converted(record))
+                yield record
+            if twice:
+                self.warnings.append(f"{twice:,} images of {split} are not used: they are held out in test")
+            if unplaced:
+                self.warnings.append(
+                    f"{split}: the boxes of {unplaced:,} images are pixels of a PNG or JPEG file; if "
+                    f"the files are resized copies, put their {split}_meta.csv (image_id,dim0,dim1) here"
+                )
+
+    def _records_of(self, split: Split, grids: dict[str, tuple[int, int]]) -> Iterator[Record]:
+        readings = self._read(split)
+        listed, images = readings.identities, self._images[split]
+        for key, identity in listed.items():
+            record = _record(identity, images.get(key), split)
+            record.labels = readings.labels.get(identity, [])
+            record.boxes = readings.boxes.get(identity, [])
+            record.box_grid = grids.get(key)
+            yield record
+        table = next((path.name for path in self._tables[split].values()), None)
+        for key, member in images.items():
+            if key not in listed:
+                record = _record(PurePath(member.path).stem, member, split)
+                record.excluded = f"not in {table}" if table else None
+                yield record
+
+    def _read(self, split: Split) -> _Readings:
+        readings = _Readings(_CONSENSUS if split == "test" else None)
+        for kind, path in self._tables[split].items():
+            if kind == "labels":
+                readings.read_labels(path)
+            else:
+                readings.read_boxes(path, as_labels=kind == "Kaggle")
+        self.warnings += readings.warnings
+        return readings
+
+    def _read_grids(self) -> dict[str, tuple[int, int]]:
+        """Return rows and columns of the original images, to which the boxes of resized copies refer."""
+        grids: dict[str, tuple[int, int]] = {}
+        columns = ("image_id", "dim0", "dim1")
+        for path in self._size_tables:
+            for identity, *cells in Table(path, columns=columns).rows(*columns):
+                if size := floats(cells):
+                    grids[identity.lower()] = (int(size[0]), int(size[1]))
+        return grids
+
+
+def _record(identity: str, member: Member | None, split: Split) -> Record:
+    return Record(
+        identity=identity,
+        key=PurePath(member.path).name if member else f"{identity}.dicom",
+        file=member,
+        # The headers say nothing of the view; the release holds this one alone.
+        view="PA",
+        split=split,
+        part=split,
+    )
+
+
+def _is_converted(record: Record) -> bool:
+    return record.file is not None and not record.file.path.lower().endswith(_DICOM_SUFFIXES)
+
+
+def _column(table: Table, *names: str) -> str:
+    """Return the first of several spellings of a column that must be there."""
+    name = table.first_of(*names)
+    if name is None:
+        raise SourceError(
+            f"{table.path}: expected column {' or '.join(map(repr, names))}, found "
+            f"{', '.join(map(repr, table.columns))}; is this the table of another release?"
+        )
+    return name

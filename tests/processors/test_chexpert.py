@@ -1,0 +1,525 @@
+"""CheXpert in every layout and table form in which it is published or kept."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from composer.demo.chexpert import make
+from processors.base import Label, Record, SourceError
+from processors.base.chexpert_labels import OBSERVATIONS
+from processors.chexpert import CheXpert
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+BATCHES = (
+    "CheXpert-v1.0 batch 1 (validate & csv)",
+    "CheXpert-v1.0 batch 2 (train 1)",
+    "CheXpert-v1.0 batch 3 (train 2)",
+    "CheXpert-v1.0 batch 4 (train 3)",
+)
+FIRST = "train/patient99001/study1/view1_frontal"
+LABELS_HEADER = ",".join(["Path", *OBSERVATIONS])
+ROW_HEADER = ",".join(["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *OBSERVATIONS])
+TEST_ROWS = (
+    "test/patient99101/study1/view1_frontal.jpg,0,1,1,1,0,0,0,0,1,0,1,0,0,1",
+    "test/patient99101/study1/view2_lateral.jpg,0,1,1,1,0,0,0,0,1,0,1,0,0,1",
+    "test/patient99102/study1/view1_frontal.jpg,1,0,0,0,0,0,0,0,0,0,0,0,0,0",
+)
+
+
+@pytest.fixture(scope="module")
+def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("miniature")
+    make(root)
+    return root
+
+
+@pytest.fixture
+def merged(miniature: Path, tmp_path: Path) -> Path:
+    """Return the folder CheXpert-v1.0 of a miniature that a test may rearrange."""
+    return Path(shutil.copytree(miniature / "CheXpert-v1.0", tmp_path / "sources" / "CheXpert-v1.0"))
+
+
+def write(path: Path, *lines: str, newline: str = "\n", encoding: str = "utf-8") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), newline=newline, encoding=encoding)
+
+
+def lay(root: Path, *paths: str) -> None:
+    """Put files in place whose bytes are their own path: a processor never looks at pixels."""
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(path.encode())
+
+
+def row(path: str, **mentioned: str) -> str:
+    cells = [mentioned.get(observation.replace(" ", "_"), "") for observation in OBSERVATIONS]
+    return ",".join([f"CheXpert-v1.0/{path}", "Female", "61", "Frontal", "AP", *cells])
+
+
+def read(root: Path) -> tuple[CheXpert, dict[str, Record]]:
+    processor = CheXpert(root)
+    records = list(processor.records())
+    found = {record.identity: record for record in records}
+    assert len(found) == len(records)
+    return processor, found
+
+
+def path_of(record: Record) -> str:
+    assert record.file is not None
+    return record.file.path
+
+
+def assert_same_images(root: Path, miniature: Path) -> dict[str, Record]:
+    """Check that a rearranged miniature holds the same images with the same labels, and that they open."""
+    _, expected = read(miniature)
+    processor, found = read(root)
+    assert processor.warnings == []
+    assert found.keys() == expected.keys()
+    for identity, record in found.items():
+        assert (root / path_of(record)).is_file(), identity
+        for part in ("key", "view", "split", "sex", "age", "labels", "class_label", "excluded"):
+            assert getattr(record, part) == getattr(expected[identity], part), (identity, part)
+    return found
+
+
+def into_batches(merged: Path, patients: dict[str, int]) -> Path:
+    """Rearrange the merged layout as the four archives of Stanford AIMI unpack."""
+    root = merged.parent / "chexpertchestxrays-u20210408"
+    first = root / BATCHES[0]
+    first.mkdir(parents=True)
+    for name in ("train.csv", "valid.csv", "valid"):
+        (merged / name).rename(first / name)
+    for patient, batch in patients.items():
+        (root / BATCHES[batch - 1]).mkdir(exist_ok=True)
+        (merged / "train" / patient).rename(root / BATCHES[batch - 1] / patient)
+    shutil.rmtree(merged)
+    return root
+
+
+class TestMiniature:
+    def test_every_row_is_a_readable_image(self, miniature: Path) -> None:
+        processor, records = read(miniature)
+        assert processor.warnings == []
+        assert processor.layout == "merged folders: CheXpert-v1.0/train, CheXpert-v1.0/valid"
+        assert processor.tables == ["CheXpert-v1.0/train.csv", "CheXpert-v1.0/valid.csv"]
+        assert len(records) == 11
+        for record in records.values():
+            assert record.excluded is None
+            with Image.open(miniature / path_of(record)) as picture:
+                assert (picture.mode, picture.format) == ("L", "JPEG")
+
+    def test_a_row_says_who_and_what(self, miniature: Path) -> None:
+        record = read(miniature)[1][FIRST]
+        assert record.key == f"{FIRST}.jpg"
+        assert record.patient_id == "patient99001"
+        assert record.study_id == "patient99001/study1"
+        assert (record.split, record.view, record.sex, record.age) == ("train", "AP", "F", 61.0)
+        assert record.part == "train"
+        assert record.native == {
+            "Path": f"CheXpert-v1.0/{FIRST}.jpg",
+            "Sex": "Female",
+            "Age": "61",
+            "Frontal/Lateral": "Frontal",
+            "AP/PA": "AP",
+        }
+        assert record.labels == [
+            Label("Cardiomegaly", 1, "CheXpert"),
+            Label("Lung Opacity", 1, "CheXpert"),
+            Label("Edema", -1, "CheXpert"),
+            Label("Pneumothorax", 0, "CheXpert"),
+            Label("Pleural Effusion", 1, "CheXpert"),
+            Label("Support Devices", 1, "CheXpert"),
+        ]
+        assert record.class_label == [0, 1, 1, 0, 0, 0, 0, 0, -1, 1, 0, 0, 1]
+
+    def test_views_come_from_name_and_column(self, miniature: Path) -> None:
+        records = read(miniature)[1]
+        views = {identity: record.view for identity, record in records.items()}
+        assert views["train/patient99001/study2/view1_frontal"] == "PA"
+        assert views["train/patient99002/study4/view1_lateral"] == "lateral"
+        # LL is no position of a frontal film.
+        assert views["train/patient99002/study4/view2_frontal"] == "PA or AP"
+        assert records["train/patient99002/study4/view2_frontal"].native["AP/PA"] == "LL"
+
+    def test_unknown_sex_and_age_are_none(self, miniature: Path) -> None:
+        records = read(miniature)[1]
+        unknown, newest = (records[f"train/patient99003/study{number}/view1_frontal"] for number in (1, 2))
+        assert (unknown.sex, unknown.age) == (None, 90.0)
+        assert (newest.sex, newest.age) == ("M", None)
+        assert (unknown.native["Sex"], newest.native["Age"]) == ("Unknown", "0")
+
+    def test_a_row_without_labels_has_a_vector_of_zeros(self, miniature: Path) -> None:
+        record = read(miniature)[1]["train/patient99003/study1/view1_frontal"]
+        assert record.labels == []
+        assert record.class_label == [0] * 13
+
+    def test_validation_images_are_read_by_radiologists(self, miniature: Path) -> None:
+        record = read(miniature)[1]["valid/patient99005/study1/view2_lateral"]
+        assert (record.split, record.part, record.view) == ("val", "valid", "lateral")
+        assert record.labels[0] == Label("No Finding", 1, "radiologists")
+        assert len(record.labels) == 14
+        assert record.class_label == [-1] * 13
+
+
+class TestLayouts:
+    def test_the_root_is_the_folder_itself(self, merged: Path, miniature: Path) -> None:
+        found = assert_same_images(merged, miniature)
+        assert path_of(found[FIRST]) == f"{FIRST}.jpg"
+
+    def test_the_root_is_the_folder_above(self, merged: Path, miniature: Path) -> None:
+        assert_same_images(merged.parent, miniature)
+
+    @pytest.mark.parametrize("above", [False, True])
+    def test_the_small_release(self, merged: Path, miniature: Path, above: bool) -> None:
+        small = merged.rename(merged.with_name("CheXpert-v1.0-small"))
+        for name in ("train.csv", "valid.csv"):
+            text = (small / name).read_text()
+            write(small / name, *text.replace("CheXpert-v1.0/", "CheXpert-v1.0-small/").splitlines())
+        assert_same_images(small.parent if above else small, miniature)
+
+    def test_the_kaggle_copy_has_no_top_folder(self, merged: Path, miniature: Path) -> None:
+        copy = merged.rename(merged.with_name("archive"))
+        assert_same_images(copy, miniature)
+        assert_same_images(copy.parent, miniature)
+
+    @pytest.mark.parametrize("above", [False, True])
+    def test_four_batches(self, merged: Path, miniature: Path, above: bool) -> None:
+        root = into_batches(merged, {"patient99001": 2, "patient99002": 3, "patient99003": 4})
+        found = assert_same_images(root.parent if above else root, miniature)
+        assert found[FIRST].part == BATCHES[1]
+        assert found["valid/patient99004/study1/view1_frontal"].part == BATCHES[0]
+        assert CheXpert(root).layout == f"batches of Stanford AIMI: {BATCHES[0]}/valid, " + ", ".join(
+            BATCHES[1:]
+        )
+
+    def test_batches_with_the_tables_at_the_top(self, merged: Path, miniature: Path) -> None:
+        root = into_batches(merged, {"patient99001": 2, "patient99002": 2, "patient99003": 4})
+        for name in ("train.csv", "valid.csv"):
+            (root / BATCHES[0] / name).rename(root / name)
+        assert_same_images(root, miniature)
+
+    def test_an_absent_batch_is_one_part(self, tmp_path: Path) -> None:
+        lay(tmp_path, f"{BATCHES[1]}/patient00001/study1/view1_frontal.jpg")
+        patients = ("patient00001", "patient21513", "patient21514", "patient43018", "patient64540")
+        rows = [row(f"train/{patient}/study1/view1_frontal.jpg") for patient in patients]
+        write(tmp_path / BATCHES[0] / "train.csv", ROW_HEADER, *rows)
+        write(
+            tmp_path / BATCHES[0] / "valid.csv",
+            ROW_HEADER,
+            row("valid/patient64541/study1/view1_frontal.jpg"),
+        )
+        records = read(tmp_path)[1].values()
+        assert [(record.patient_id, record.file is not None, record.part) for record in records] == [
+            ("patient00001", True, BATCHES[1]),
+            ("patient21513", False, BATCHES[1]),
+            ("patient21514", False, BATCHES[2]),
+            ("patient43018", False, BATCHES[3]),
+            ("patient64540", False, BATCHES[3]),
+            ("patient64541", False, BATCHES[0]),
+        ]
+
+    def test_the_root_is_one_unpacked_batch(self, tmp_path: Path) -> None:
+        lay(tmp_path, f"{BATCHES[1]}/patient00001/study1/view1_frontal.jpg")
+        processor, records = read(tmp_path / BATCHES[1])
+        assert path_of(records["train/patient00001/study1/view1_frontal"]) == (
+            "patient00001/study1/view1_frontal.jpg"
+        )
+        assert len(processor.warnings) == 1
+
+    def test_the_small_release_beside_the_full_one_is_not_read(self, merged: Path) -> None:
+        small = Path(shutil.copytree(merged, merged.with_name("CheXpert-v1.0-small")))
+        lay(small, "test/patient99101/study1/view1_frontal.jpg")
+        write(small / "test.csv", LABELS_HEADER, TEST_ROWS[0])
+        processor, records = read(merged.parent)
+        assert len(records) == 12
+        assert Counter(path_of(record).partition("/")[0] for record in records.values()) == {
+            "CheXpert-v1.0": 11,
+            "CheXpert-v1.0-small": 1,
+        }
+        assert processor.tables[:2] == ["CheXpert-v1.0/train.csv", "CheXpert-v1.0/valid.csv"]
+        assert processor.warnings == [
+            f"CheXpert-v1.0-small/{split} is not used: full-size images of this split are here"
+            for split in ("train", "valid")
+        ]
+
+
+class TestTestSet:
+    @pytest.mark.parametrize("nested", ["chexlocalize", "chexlocalize/chexlocalize", ""])
+    def test_chexlocalize(self, merged: Path, tmp_path: Path, nested: str) -> None:
+        root = tmp_path / "chexlocalize-root"
+        release = root / nested / "CheXpert"
+        release.mkdir(parents=True)
+        (merged / "valid").rename(release / "val")
+        (merged / "valid.csv").rename(release / "val_labels.csv")
+        write(release / "test_labels.csv", LABELS_HEADER, *TEST_ROWS)
+        lay(release, *(line.partition(",")[0] for line in TEST_ROWS))
+        lay(root / nested / "CheXlocalize", "gt_segmentations_val.json", "gradcam_maps_val/patient99004.pkl")
+        processor, records = read(root)
+        assert processor.warnings == []
+        assert Counter(record.split for record in records.values()) == {"val": 3, "test": 3}
+        # The folder is called val, the identity is that of the main release.
+        image = records["valid/patient99004/study1/view1_frontal"]
+        assert image.key == "valid/patient99004/study1/view1_frontal.jpg"
+        assert path_of(image).endswith("CheXpert/val/patient99004/study1/view1_frontal.jpg")
+        assert all((root / path_of(record)).is_file() for record in records.values())
+
+    def test_labels_alone_say_little_of_a_test_image(self, tmp_path: Path) -> None:
+        lay(tmp_path, *(line.partition(",")[0] for line in TEST_ROWS))
+        write(tmp_path / "test_labels.csv", LABELS_HEADER, *TEST_ROWS)
+        records = read(tmp_path)[1]
+        frontal = records["test/patient99101/study1/view1_frontal"]
+        assert (frontal.split, frontal.view, frontal.sex, frontal.age) == ("test", "PA or AP", None, None)
+        assert frontal.native == {"Path": "test/patient99101/study1/view1_frontal.jpg"}
+        assert frontal.class_label == [1, 1, 1, -1, -1, -1, -1, 1, -1, 1, -1, -1, 1]
+        assert {label.labeller for label in frontal.labels} == {"radiologists"}
+        assert records["test/patient99101/study1/view2_lateral"].view == "lateral"
+
+    @pytest.mark.parametrize("table", ["test_labels.csv", "test.csv"])
+    def test_dropped_into_the_main_release(self, merged: Path, table: str) -> None:
+        lay(merged, *(line.partition(",")[0] for line in TEST_ROWS))
+        write(merged / table, LABELS_HEADER, *TEST_ROWS)
+        processor, records = read(merged.parent)
+        assert processor.warnings == []
+        assert Counter(record.split for record in records.values()) == {"train": 8, "val": 3, "test": 3}
+        assert records["test/patient99102/study1/view1_frontal"].part == "test"
+
+    def test_the_validation_set_of_both_downloads_is_read_once(self, merged: Path) -> None:
+        shutil.copytree(merged / "valid", merged.parent / "chexlocalize" / "CheXpert" / "val")
+        shutil.copy(merged / "valid.csv", merged.parent / "chexlocalize" / "CheXpert" / "val_labels.csv")
+        processor, records = read(merged.parent)
+        assert len(records) == 11
+        assert path_of(records["valid/patient99004/study1/view1_frontal"]).startswith("CheXpert-v1.0/valid/")
+        assert processor.warnings == [
+            "chexlocalize/CheXpert/val: 2 patients are not read from here: they lie in another folder of "
+            "this split too"
+        ]
+
+    def test_study_labels_go_to_every_image_of_the_study(self, tmp_path: Path) -> None:
+        lay(tmp_path, *(line.partition(",")[0] for line in TEST_ROWS))
+        lay(tmp_path, "test/patient99103/study1/view1_frontal.jpg")
+        columns = ["Study", *OBSERVATIONS]
+        # The order of the columns differs between the tables of that repository.
+        columns[4], columns[5] = columns[5], columns[4]
+        write(
+            tmp_path / "groundtruth.csv",
+            ",".join(columns),
+            "CheXpert-v1.0/test/patient99101/study1,0,1,1,0,1,0,0,0,1,0,1,0,0,1",
+            "CheXpert-v1.0/test/patient99102/study1,1,0,0,0,0,0,0,0,0,0,0,0,0,0",
+            "CheXpert-v1.0/test/patient99104/study1,1,0,0,0,0,0,0,0,0,0,0,0,0,0",
+        )
+        processor, records = read(tmp_path)
+        assert processor.tables == ["groundtruth.csv"]
+        for view in ("view1_frontal", "view2_lateral"):
+            labels = records[f"test/patient99101/study1/{view}"].labels
+            assert Label("Lung Opacity", 1, "radiologists") in labels
+            assert Label("Lung Lesion", 0, "radiologists") in labels
+        assert records["test/patient99102/study1/view1_frontal"].class_label == [-1] * 13
+        assert records["test/patient99103/study1/view1_frontal"].excluded == "not in groundtruth.csv"
+        assert processor.warnings == ["groundtruth.csv: 1 studies have no image here"]
+
+    def test_image_labels_come_before_study_labels(self, tmp_path: Path) -> None:
+        lay(tmp_path, TEST_ROWS[2].partition(",")[0])
+        write(tmp_path / "test_labels.csv", LABELS_HEADER, TEST_ROWS[2])
+        write(tmp_path / "groundtruth.csv", LABELS_HEADER.replace("Path", "Study"))
+        processor, records = read(tmp_path)
+        assert processor.tables == ["test_labels.csv"]
+        assert len(records["test/patient99102/study1/view1_frontal"].labels) == 14
+
+
+class TestFurtherLabellers:
+    def test_are_kept_apart(self, merged: Path) -> None:
+        bert, visual = row(f"{FIRST}.jpg", Edema="1.0"), row(f"{FIRST}.jpg", Edema="0.0", Fracture="1.0")
+        write(merged.parent / "chexpertchestxrays-u20210408" / "train_cheXbert.csv", ROW_HEADER, bert)
+        write(merged / "train_VisualCheXbert.csv", ROW_HEADER, visual)
+        processor, records = read(merged.parent)
+        record = records[FIRST]
+        assert Counter(label.labeller for label in record.labels) == {
+            "CheXpert": 6,
+            "CheXbert": 1,
+            "visualCheXbert": 2,
+        }
+        assert Label("Edema", -1, "CheXpert") in record.labels
+        assert Label("Edema", 1, "CheXbert") in record.labels
+        assert Label("Edema", 0, "visualCheXbert") in record.labels
+        # MaCheX's vector stays that of train.csv.
+        assert record.class_label == [0, 1, 1, 0, 0, 0, 0, 0, -1, 1, 0, 0, 1]
+        assert processor.tables == [
+            "CheXpert-v1.0/train.csv",
+            "chexpertchestxrays-u20210408/train_cheXbert.csv",
+            "CheXpert-v1.0/train_VisualCheXbert.csv",
+            "CheXpert-v1.0/valid.csv",
+        ]
+        assert processor.warnings == []
+
+    def test_an_image_that_only_they_name_is_in(self, merged: Path) -> None:
+        lay(merged, "train/patient99009/study1/view1_frontal.jpg")
+        path = "train/patient99009/study1/view1_frontal"
+        write(merged / "train_cheXbert.csv", ROW_HEADER, row(f"{FIRST}.jpg"), row(f"{path}.jpg", Edema="1.0"))
+        write(merged / "train_visualCheXbert.csv", ROW_HEADER, row(f"{path}.jpg", Edema="0.0"))
+        record = read(merged)[1][path]
+        assert record.labels == [Label("Edema", 1, "CheXbert"), Label("Edema", 0, "visualCheXbert")]
+        assert (record.class_label, record.view, record.excluded) == (None, "AP", None)
+
+    def test_serve_without_the_main_table(self, tmp_path: Path) -> None:
+        lay(tmp_path, f"{FIRST}.jpg")
+        write(tmp_path / "train_visualCheXbert.csv", ROW_HEADER, row(f"{FIRST}.jpg", Edema="1.0"))
+        record = read(tmp_path)[1][FIRST]
+        assert record.labels == [Label("Edema", 1, "visualCheXbert")]
+        assert record.class_label is None
+
+
+class TestFilesAndRows:
+    def test_without_tables_the_tree_is_walked(self, merged: Path) -> None:
+        for name in ("train.csv", "valid.csv"):
+            (merged / name).unlink()
+        processor, records = read(merged)
+        assert processor.warnings == [
+            "no table found for train, valid (expected train.csv, train_cheXbert.csv, "
+            "train_visualCheXbert.csv, valid.csv): these images are written without labels, sex and age"
+        ]
+        assert len(records) == 11
+        assert {record.excluded for record in records.values()} == {None}
+        assert records["train/patient99002/study4/view1_lateral"].view == "lateral"
+        assert records[FIRST].view == "PA or AP"
+        assert records["valid/patient99004/study1/view1_frontal"].split == "val"
+        assert (records[FIRST].labels, records[FIRST].class_label) == ([], None)
+
+    def test_a_patient_that_no_row_names_is_excluded(self, merged: Path) -> None:
+        lay(
+            merged,
+            "train/patient99009/study1/view1_frontal.jpg",
+            "valid/patient99009/study1/view1_frontal.jpg",
+        )
+        _, records = read(merged)
+        assert records["train/patient99009/study1/view1_frontal"].excluded == "not in train.csv"
+        assert records["valid/patient99009/study1/view1_frontal"].excluded == "not in valid.csv"
+        assert len(records) == 13
+
+    def test_a_patient_without_a_folder_has_no_file(self, merged: Path) -> None:
+        shutil.rmtree(merged / "train" / "patient99002")
+        records = read(merged)[1]
+        assert records["train/patient99002/study3/view1_frontal"].file is None
+        assert records["train/patient99002/study3/view1_frontal"].part == "train"
+        assert records[FIRST].file is not None
+
+    def test_the_same_patient_of_another_split_is_no_help(self, merged: Path) -> None:
+        (merged / "train" / "patient99001").rename(merged / "valid" / "patient99001")
+        assert read(merged)[1][FIRST].file is None
+
+    def test_listed_patients_are_never_opened(self, merged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        listed: list[str] = []
+        scan = os.scandir
+
+        def watch(folder: Path) -> object:
+            listed.append(Path(folder).name)
+            return scan(folder)
+
+        monkeypatch.setattr(os, "scandir", watch)
+        read(merged)
+        assert listed.count("train") == 1
+        assert not any(name.startswith("patient") for name in listed)
+
+    def test_odd_image_names_are_counted(self, merged: Path) -> None:
+        lay(merged, "train/patient99009/study1/copy of view1.jpg", "train/patient99009/view1_frontal.jpg")
+        processor, records = read(merged)
+        assert len(records) == 11
+        assert processor.warnings == [
+            "2 image files of train are not used: expected names such as patient00001/study1/"
+            "view1_frontal.jpg, found patient99009/study1/copy of view1.jpg"
+        ]
+
+    def test_patient_folders_of_unknown_split_are_said(self, merged: Path) -> None:
+        lay(merged.parent, "more/patient99009/study1/view1_frontal.jpg")
+        processor, _ = read(merged.parent)
+        assert processor.warnings == [
+            "more: 1 patient folders are not used: expected them in train, valid, val, test or a batch folder"
+        ]
+
+
+class TestDamage:
+    @pytest.mark.parametrize(
+        "cell",
+        [
+            "../../etc/passwd",
+            "/etc/passwd",
+            "CheXpert-v1.0/train/patient99001/../../../secret/view1_frontal.jpg",
+            "train/patient99001/study1/view1_frontal.jpg/..",
+            "train/patient99001/study1/view1_oblique.jpg",
+            "",
+        ],
+    )
+    def test_a_path_of_another_form_is_counted(self, merged: Path, cell: str) -> None:
+        with (merged / "train.csv").open("a") as table:
+            table.write(row("x").replace("CheXpert-v1.0/x", cell) + "\n")
+        processor, records = read(merged)
+        assert len(records) == 11
+        assert processor.warnings == [
+            "train.csv: 1 rows are not used: column 'Path' does not end like "
+            "train/patient00001/study1/view1_frontal.jpg"
+        ]
+
+    def test_what_stands_before_the_tail_never_leads_out(self, merged: Path) -> None:
+        text = (merged / "train.csv").read_text()
+        write(merged / "train.csv", *text.replace("CheXpert-v1.0/", "../../../elsewhere/").splitlines())
+        assert path_of(read(merged)[1][FIRST]) == f"{FIRST}.jpg"
+
+    def test_a_repeated_row_is_counted(self, merged: Path) -> None:
+        with (merged / "train.csv").open("a") as table:
+            table.write(row(f"{FIRST}.jpg", Edema="0.0") + "\n")
+        processor, records = read(merged)
+        assert Label("Edema", -1, "CheXpert") in records[FIRST].labels
+        assert processor.warnings == ["train.csv: 1 rows are not used: an earlier row names the same image"]
+
+    @pytest.mark.parametrize("column", ["Path", "AP/PA", "Age", "Lung Opacity"])
+    def test_a_missing_column_is_named(self, merged: Path, column: str) -> None:
+        text = (merged / "train.csv").read_text()
+        write(merged / "train.csv", *text.replace(column, "Something", 1).splitlines())
+        with pytest.raises(SourceError, match=rf"train\.csv.*expected column '{column}'"):
+            read(merged)
+
+    @pytest.mark.parametrize("change", ["crlf", "bom", "gz", "upper case"])
+    def test_a_resaved_table_reads_the_same(self, merged: Path, miniature: Path, change: str) -> None:
+        path = merged / "train.csv"
+        lines = path.read_text().splitlines()
+        path.unlink()
+        if change == "crlf":
+            write(path, *lines, newline="\r\n")
+        elif change == "bom":
+            write(path, *lines, encoding="utf-8-sig")
+        elif change == "gz":
+            path.with_name("train.csv.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+        else:
+            write(path.with_name("Train.CSV"), *lines)
+        assert_same_images(merged, miniature)
+
+    def test_a_capital_suffix_is_kept(self, tmp_path: Path) -> None:
+        lay(tmp_path, f"{FIRST}.JPG")
+        write(tmp_path / "train.csv", ROW_HEADER, row(f"{FIRST}.JPG"))
+        assert path_of(read(tmp_path)[1][FIRST]) == f"{FIRST}.JPG"
+
+    @pytest.mark.parametrize("content", ["empty", "another dataset"])
+    def test_another_folder_is_refused(self, tmp_path: Path, content: str) -> None:
+        if content == "another dataset":
+            lay(tmp_path, "train/0123abcd.dicom", "annotations/annotations_train.csv")
+        expected = "found nothing" if content == "empty" else "found annotations, train"
+        with pytest.raises(SourceError, match=rf"expected folders such as train/patient00001.*{expected}"):
+            CheXpert(tmp_path)
+
+
+def test_known_bad_images_carry_identities_of_the_release() -> None:
+    assert len(CheXpert.known_bad) == 10
+    for bad in CheXpert.known_bad:
+        assert bad.state == "suspicious"
+        assert [part.rstrip("0123456789") for part in bad.identity.split("/")[:3]] == [
+            "train",
+            "patient",
+            "study",
+        ]

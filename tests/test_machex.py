@@ -1,0 +1,210 @@
+"""The command line, run as a program: exit codes, messages, and never a traceback."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from processors import all_processors
+from tests.conftest import REPOSITORY, machex
+
+
+def copied(demo: Path, folder: Path) -> Path:
+    """Return the configuration of a copy of the demo's sources, not composed yet."""
+    shutil.copytree(demo / "sources", folder / "sources")
+    text = (demo / "config.yml").read_text(encoding="utf-8").replace(str(demo), str(folder))
+    (folder / "config.yml").write_text(text, encoding="utf-8")
+    return folder / "config.yml"
+
+
+def index(collection: Path, dataset: str) -> dict[str, dict[str, object]]:
+    entries: dict[str, dict[str, object]] = json.loads((collection / dataset / "index.json").read_text())
+    return entries
+
+
+def test_default_configuration_says_what_to_edit_and_exits_2(tmp_path: Path) -> None:
+    shutil.copy(REPOSITORY / "config.yml", tmp_path)
+    result = machex(cwd=tmp_path)
+    assert result.returncode == 2
+    assert "set the folder of at least one of" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yml"]
+
+
+def test_demo_composes_every_source_without_a_failure(demo: Path) -> None:
+    folders = {path.name for path in (demo / "machex_dataset").iterdir()}
+    assert folders == {processor.folder for processor in all_processors()}
+    for folder in folders:
+        assert index(demo / "machex_dataset", folder)
+        assert not (demo / "machex_dataset" / folder / "failures.csv").exists()
+
+
+def test_demo_refuses_a_folder_that_is_not_empty(tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+    result = machex("demo", "-o", str(tmp_path))
+    assert result.returncode == 2
+    assert "is not empty" in result.stderr
+
+
+def test_composing_again_from_the_written_configuration_changes_nothing(demo: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in demo.rglob("*.jpg")}
+    result = machex("-c", str(demo / "config.yml"))
+    assert result.returncode == 0, result.stderr
+    assert {path: path.stat().st_mtime_ns for path in demo.rglob("*.jpg")} == before
+
+
+def test_closing_table_accounts_for_every_image(demo: Path) -> None:
+    result = machex("compose", "-c", str(demo / "config.yml"))
+    rows = {
+        line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if re.search(r"\d$", line)
+    }
+    for processor in all_processors():
+        found, *rest = [int(cell.replace(",", "")) for cell in rows[processor.folder]]
+        assert found == sum(rest)
+        assert rest[0] == len(index(demo / "machex_dataset", processor.folder))
+
+
+def test_failing_image_exits_1_and_is_named(demo: Path, tmp_path: Path) -> None:
+    config = copied(demo, tmp_path)
+    names = (tmp_path / "sources/chex-ray14/train_val_list.txt").read_text().split()
+    victim = tmp_path / "sources/chex-ray14/images" / names[0]
+    victim.write_bytes(victim.read_bytes()[:1000])
+    result = machex("-c", str(config), "--dataset", "chex-ray14")
+    assert result.returncode == 1
+    assert "failures.csv" in result.stdout
+    assert victim.stem in (tmp_path / "machex_dataset/chex-ray14/failures.csv").read_text()
+    assert [path.name for path in (tmp_path / "machex_dataset").iterdir()] == ["chex-ray14"]
+
+
+def test_missing_image_exits_1_unless_allowed(demo: Path, tmp_path: Path) -> None:
+    config = copied(demo, tmp_path)
+    names = (tmp_path / "sources/chex-ray14/train_val_list.txt").read_text().split()
+    (tmp_path / "sources/chex-ray14/images" / names[0]).unlink()
+    assert machex("-c", str(config), "--dataset", "chex-ray14").returncode == 1
+    config.write_text(config.read_text() + "ALLOW_MISSING: true\n")
+    assert machex("-c", str(config), "--dataset", "chex-ray14").returncode == 0
+
+
+def test_bare_folder_of_dicoms_composes_with_one_warning(demo: Path, tmp_path: Path) -> None:
+    films = [path for path in (demo / "sources/vindrcxr/train").iterdir() if path.suffix == ".dicom"]
+    (tmp_path / "films/train").mkdir(parents=True)
+    for film in films:
+        shutil.copy(film, tmp_path / "films/train")
+    (tmp_path / "config.yml").write_text(f"MACHEX_PATH: {tmp_path}/out\nVINDRCXR_ROOT: {tmp_path}/films\n")
+    result = machex("-q", "-c", str(tmp_path / "config.yml"))
+    assert result.returncode == 0, result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert "warning" in result.stderr
+    assert len(index(tmp_path / "out", "vindrcxr")) == len(films)
+
+
+def test_unusable_source_exits_2_and_writes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "config.yml").write_text(f"MACHEX_PATH: {tmp_path}/out\nCHEXPERT_ROOT: {tmp_path}/empty\n")
+    result = machex("-c", str(tmp_path / "config.yml"))
+    assert result.returncode == 2
+    assert "CHEXPERT_ROOT" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_output_that_cannot_be_made_exits_3(demo: Path, tmp_path: Path) -> None:
+    config = copied(demo, tmp_path)
+    (tmp_path / "machex_dataset").mkdir()
+    (tmp_path / "machex_dataset/chex-ray14").write_text("in the way")
+    result = machex("-c", str(config), "--dataset", "chex-ray14")
+    assert result.returncode == 3
+    assert "cannot be written" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_index_follows_a_moved_collection(demo: Path, tmp_path: Path) -> None:
+    shutil.copytree(demo / "machex_dataset", tmp_path / "moved")
+    config = tmp_path / "config.yml"
+    text = (demo / "config.yml").read_text()
+    config.write_text(text.replace(str(demo / "machex_dataset"), str(tmp_path / "moved")))
+    assert str(demo) in str(index(tmp_path / "moved", "chexpert")["000000"]["path"])
+    assert machex("index", "-c", str(config)).returncode == 0
+    for dataset in (path.name for path in (tmp_path / "moved").iterdir()):
+        for entry in index(tmp_path / "moved", dataset).values():
+            assert str(entry["path"]).startswith(str(tmp_path / "moved"))
+
+
+def test_index_of_nothing_is_a_mistake(demo: Path, tmp_path: Path) -> None:
+    result = machex("index", "-c", str(copied(demo, tmp_path)))
+    assert result.returncode == 2
+    assert "nothing has been composed yet" in result.stderr
+
+
+def test_interrupt_keeps_what_is_done_and_the_next_run_completes_it(demo: Path, tmp_path: Path) -> None:
+    config = copied(demo, tmp_path)
+    # Enough copies of the films that the run is still busy when the signal comes.
+    train = tmp_path / "sources/vindrcxr/train"
+    for film in list(train.glob("*.dicom")):
+        for copy in range(40):
+            os.link(film, train / f"{film.stem}{copy}.dicom")
+    for table in (tmp_path / "sources/vindrcxr/annotations").iterdir():
+        table.unlink()
+    process = subprocess.Popen(
+        [sys.executable, str(REPOSITORY / "machex.py"), "-c", str(config), "--dataset", "vindrcxr"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    ledger = tmp_path / "machex_dataset/vindrcxr/ledger.jsonl"
+    deadline = time.monotonic() + 60
+    while not (ledger.exists() and ledger.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    # Ctrl-C at a terminal reaches the whole process group.
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "run the same command again" in errors
+    assert "Traceback" not in errors
+    done = len(index(tmp_path / "machex_dataset", "vindrcxr"))
+    assert done > 0
+    result = machex("-c", str(config), "--dataset", "vindrcxr")
+    assert result.returncode == 0, result.stderr
+    assert len(index(tmp_path / "machex_dataset", "vindrcxr")) > done
+    assert not list((tmp_path / "machex_dataset").rglob("*.part"))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["compose", "--help"], ["demo", "--help"]])
+def test_help(arguments: list[str]) -> None:
+    result = machex(*arguments)
+    assert result.returncode == 0
+    assert "usage: machex.py" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["composee"], ["--confg", "x"], ["demo", "--dataset", "x"], ["-v", "-q"]]
+)
+def test_wrong_command_line_exits_2(arguments: list[str]) -> None:
+    result = machex(*arguments)
+    assert result.returncode == 2
+    assert "usage: machex.py" in result.stderr
+
+
+def test_datasets_lists_every_processor() -> None:
+    listing = json.loads(machex("datasets", "--json").stdout)
+    assert [entry["folder"] for entry in listing] == [processor.folder for processor in all_processors()]
+    text = machex("datasets").stdout
+    for processor in all_processors():
+        assert processor.homepage in text
+        assert processor.licence in text
+
+
+def test_top_level_is_light() -> None:
+    # Worker processes import it as well.
+    code = "import sys, machex; print(*sorted(sys.modules))"
+    output = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"numpy", "pandas", "pyarrow", "torch", "pydicom", "PIL", "yaml"} & set(output)
