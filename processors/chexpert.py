@@ -234,7 +234,7 @@ class CheXpert(Processor):
         for folder, split, patients in bases:
             assert split is not None
             relative = self._relative(folder)
-            batch = next((part for part in Path(relative).parts if _BATCH.fullmatch(part)), None)
+            batch = next((p.name for p in (folder, folder.parent) if _BATCH.fullmatch(p.name)), None)
             place = _Place("" if relative == "." else f"{relative}/", batch or split)
             new = {patient: place for patient in patients if patient not in places[split]}
             if len(new) < len(patients):
@@ -326,20 +326,22 @@ class CheXpert(Processor):
 
     def _walk(self, split: str, places: dict[str, _Place]) -> Iterator[_Image]:
         """Yield the images below the given patient folders; only these are listed."""
-        odd: list[str] = []
+        seen: set[str] = set()
+        unused: list[str] = []
         for patient, place in places.items():
             folder = self.root / f"{place.prefix}{patient}"
             for path in walk_images(folder, _IMAGE_SUFFIXES):
                 tail = f"{patient}/{path.relative_to(folder).as_posix()}"
                 image = _Image.parse(f"{split}/{tail}")
-                if image is None:
-                    odd.append(tail)
+                if image is None or image.in_split != tail or image.identity in seen:
+                    unused.append(tail)
                 else:
+                    seen.add(image.identity)
                     yield image
-        if odd:
+        if unused:
             self.warnings.append(
-                f"{len(odd):,} image files of {split} are not used: expected names such as "
-                f"patient00001/study1/view1_frontal.jpg, found {odd[0]}"
+                f"{len(unused):,} image files of {split} are not used: expected one file with a name such as "
+                f"patient00001/study1/view1_frontal.jpg for each image, found {unused[0]}"
             )
 
     def _unlisted(self, images: Iterator[_Image], table: str | None) -> Iterator[Record]:

@@ -232,19 +232,22 @@ class TestLayouts:
         assert path_of(records["train/patient00001/study1/view1_frontal"]) == (
             "patient00001/study1/view1_frontal.jpg"
         )
+        assert records["train/patient00001/study1/view1_frontal"].part == BATCHES[1]
         assert len(processor.warnings) == 1
 
-    def test_the_small_release_beside_the_full_one_is_not_read(self, merged: Path) -> None:
+    # One name comes before that of the small release, the other after it.
+    @pytest.mark.parametrize("name", ["CheXpert-v1.0", "chexpert"])
+    def test_the_small_release_beside_the_full_one_is_not_read(self, merged: Path, name: str) -> None:
         small = Path(shutil.copytree(merged, merged.with_name("CheXpert-v1.0-small")))
+        merged.rename(merged.with_name(name))
         lay(small, "test/patient99101/study1/view1_frontal.jpg")
         write(small / "test.csv", LABELS_HEADER, TEST_ROWS[0])
-        processor, records = read(merged.parent)
-        assert len(records) == 12
+        processor, records = read(small.parent)
         assert Counter(path_of(record).partition("/")[0] for record in records.values()) == {
-            "CheXpert-v1.0": 11,
+            name: 11,
             "CheXpert-v1.0-small": 1,
         }
-        assert processor.tables[:2] == ["CheXpert-v1.0/train.csv", "CheXpert-v1.0/valid.csv"]
+        assert processor.tables == [f"{name}/train.csv", f"{name}/valid.csv", "CheXpert-v1.0-small/test.csv"]
         assert processor.warnings == [
             f"CheXpert-v1.0-small/{split} is not used: full-size images of this split are here"
             for split in ("train", "valid")
@@ -427,13 +430,24 @@ class TestFilesAndRows:
         assert listed.count("train") == 1
         assert not any(name.startswith("patient") for name in listed)
 
-    def test_odd_image_names_are_counted(self, merged: Path) -> None:
-        lay(merged, "train/patient99009/study1/copy of view1.jpg", "train/patient99009/view1_frontal.jpg")
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            "patient99009/study1/copy of view1.jpg",
+            "patient99009/view1_frontal.jpg",
+            "patient99009/train/patient99001/study1/view1_frontal.jpg",
+            # A second file of one image; names are read in sorted order.
+            "patient99009/study1/view1_frontal.png",
+        ],
+    )
+    def test_odd_image_files_are_counted(self, merged: Path, odd: str) -> None:
+        lay(merged, "train/patient99009/study1/view1_frontal.jpg", f"train/{odd}")
         processor, records = read(merged)
-        assert len(records) == 11
+        assert len(records) == 12
+        assert path_of(records["train/patient99009/study1/view1_frontal"]).endswith("view1_frontal.jpg")
         assert processor.warnings == [
-            "2 image files of train are not used: expected names such as patient00001/study1/"
-            "view1_frontal.jpg, found patient99009/study1/copy of view1.jpg"
+            "1 image files of train are not used: expected one file with a name such as patient00001/study1/"
+            f"view1_frontal.jpg for each image, found {odd}"
         ]
 
     def test_patient_folders_of_unknown_split_are_said(self, merged: Path) -> None:

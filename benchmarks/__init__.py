@@ -1,0 +1,1 @@
+"""Measurements that `make bench` repeats; docs/performance.md holds the last figures."""
