@@ -47,7 +47,7 @@ def main() -> None:
         config = _lay_out(Path(folder), arguments.table)
         runs = [_run(config) for _ in range(arguments.runs)]
     seconds, mebibytes, images = (statistics.median(column) for column in zip(*runs, strict=True))
-    print(f"plan of {images:,.0f} images: {seconds:.1f} s, {mebibytes:,.0f} MiB at most (median of {len(runs)} runs)")
+    print(f"plan of {images:,.0f} images, median of {len(runs)} runs: {seconds:.1f} s, {mebibytes:,.0f} MiB")
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
 
 

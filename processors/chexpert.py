@@ -19,6 +19,7 @@ from processors.base import (
     entries,
     find_table,
     floats,
+    glimpse,
     walk_images,
 )
 from processors.base.chexpert_labels import OBSERVATIONS, Values, class_label, labels, read_values
@@ -188,10 +189,10 @@ class CheXpert(Processor):
         surveyed = list(_survey(self.root, is_root=True))
         bases = self._choose([folder for folder in surveyed if folder.patients])
         if not bases:
-            found = ", ".join(entry.name for entry in entries(self.root)[:5]) or "nothing"
             raise SourceError(
                 f"{self.root}: no image of {self.name} found: expected folders such as train/patient00001 or "
-                f"'{_TRAIN_BATCHES[0][1]}/patient00001' here or in a folder CheXpert..., found {found}; "
+                f"'{_TRAIN_BATCHES[0][1]}/patient00001' here or in a folder CheXpert..., found "
+                f"{glimpse(self.root)}; "
                 "unpack the archives, or check the path"
             )
         self._in_batches = any(_BATCH.fullmatch(folder.path.name) for folder in surveyed)
@@ -331,7 +332,7 @@ class CheXpert(Processor):
         for patient, place in places.items():
             folder = self.root / f"{place.prefix}{patient}"
             for path in walk_images(folder, _IMAGE_SUFFIXES):
-                tail = f"{patient}/{path.relative_to(folder).as_posix()}"
+                tail = f"{patient}/{path}"
                 image = _Image.parse(f"{split}/{tail}")
                 if image is None or image.in_split != tail or image.identity in seen:
                     unused.append(tail)

@@ -20,6 +20,7 @@ from processors.base import (
     Table,
     find_table,
     floats,
+    glimpse,
     read_lines,
     subfolders,
     tar_members,
@@ -102,7 +103,7 @@ class ChestXray14(Processor):
 
     def recognise(self) -> str:
         """Collect the images by name: the releases differ only in the folders they lie in."""
-        unpacked = [path for path in walk_images(self.root, (".png",)) if _IMAGE_NAME.fullmatch(path.name)]
+        unpacked = [path for path in walk_images(self.root, (".png",)) if _IMAGE_NAME.fullmatch(_name(path))]
         resized = [path for path in unpacked if self._is_resized(path)]
         full_size = [path for path in unpacked if not self._is_resized(path)]
         if full_size:
@@ -117,14 +118,13 @@ class ChestXray14(Processor):
             return "224 px PNG files"
         return self._recognise_archive()
 
-    def _is_resized(self, path: Path) -> bool:
-        folders = (self.root.name, *path.relative_to(self.root).parts)
-        return any(folder.lower().startswith("images-224") for folder in folders)
+    def _is_resized(self, path: str) -> bool:
+        return "/images-224" in f"/{self.root.name}/{path}".lower()
 
-    def _index(self, paths: list[Path]) -> dict[str, Member]:
+    def _index(self, paths: list[str]) -> dict[str, Member]:
         images: dict[str, Member] = {}
         for path in paths:
-            images.setdefault(path.name.lower(), Member(path.relative_to(self.root).as_posix()))
+            images.setdefault(_name(path).lower(), Member(path))
         if len(images) < len(paths):
             self.warnings.append(
                 f"{len(paths) - len(images):,} images lie in more than one folder: the first of each is used"
@@ -132,19 +132,18 @@ class ChestXray14(Processor):
         return images
 
     def _recognise_archive(self) -> str:
-        archive = next(
-            (p for p in walk_images(self.root, (".tar",)) if p.name.lower() == "images-224.tar"), None
-        )
+        tars = walk_images(self.root, (".tar",))
+        archive = next((path for path in tars if _name(path).lower() == "images-224.tar"), None)
         if archive is None:
-            packed = [path.name for path in walk_images(self.root, (".tar.gz", ".tgz", ".zip"))]
+            packed = next(walk_images(self.root, (".tar.gz", ".tgz", ".zip")), None)
             raise SourceError(
                 f"{self.root}: no image of {self.name} found: expected files such as 00000001_000.png in "
-                "images/, images_001/images/ or images-224/, or images-224.tar; "
-                + (f"unpack {packed[0]} first" if packed else "check the path")
+                f"images/, images_001/images/ or images-224/, or images-224.tar, found {glimpse(self.root)}; "
+                + (f"unpack {packed} first" if packed else "check the path")
             )
         self._images = {
             name.lower(): member
-            for name, member in tar_members(archive, self.root, (".png",))
+            for name, member in tar_members(self.root / archive, self.root, (".png",))
             if _IMAGE_NAME.fullmatch(name)
         }
         return "224 px PNG files inside images-224.tar"
@@ -250,6 +249,10 @@ class ChestXray14(Processor):
             x, y, width, height = numbers
             boxes[name.lower()].append(Box(finding, x, y, width, height))
         return boxes
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _patient(name: str) -> str | None:

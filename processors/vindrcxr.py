@@ -18,9 +18,9 @@ from processors.base import (
     SourceError,
     Split,
     Table,
-    entries,
     find_table,
     floats,
+    glimpse,
     image_names,
     subfolders,
 )
@@ -90,7 +90,7 @@ class _Readings:
     def read_labels(self, path: Path) -> None:
         """Read a table of PhysioNet with a row per image and reader, and a column per label."""
         table = Table(path, columns=("image_id", *FINDINGS, NO_FINDING))
-        columns = [*FINDINGS, _column(table, *_OTHER_DISEASE), NO_FINDING]
+        columns = [*FINDINGS, table.one_of(*_OTHER_DISEASE), NO_FINDING]
         # Most rows are alike; sharing their labels keeps 1,260,000 statements small.
         shared: dict[tuple[str, ...], list[Label]] = {}
         unread: Counter[str] = Counter()
@@ -140,7 +140,7 @@ class _Readings:
 
     def _rows(self, table: Table, *columns: str) -> Iterator[tuple[str, ...]]:
         """Yield id, reader and the named cells of every row."""
-        reader_column = None if self._reader else _column(table, "rad_id", "rad_ID")
+        reader_column = None if self._reader else table.one_of("rad_id", "rad_ID")
         odd: list[str] = []
         for identity, reader, *cells in table.rows("image_id", reader_column, *columns):
             if _ID.fullmatch(identity):
@@ -185,10 +185,9 @@ class VinDrCXR(Processor):
             if any(self._images.values()):
                 self._find_tables(folder)
                 return self._describe(folder)
-        found = ", ".join(entry.name for entry in entries(self.root)[:5]) or "nothing"
         raise SourceError(
             f"{self.root}: no image of {self.name} found: expected train/ or test/ with files such as "
-            f"<image_id>.dicom here or up to two folders below, found {found}; check the path"
+            f"<image_id>.dicom here or up to two folders below, found {glimpse(self.root)}; check the path"
         )
 
     def _list(self, folder: Path) -> dict[str, Member]:
@@ -322,14 +321,3 @@ def _record(identity: str, member: Member | None, split: Split) -> Record:
 
 def _is_converted(record: Record) -> bool:
     return record.file is not None and not record.file.path.lower().endswith(_DICOM_SUFFIXES)
-
-
-def _column(table: Table, *names: str) -> str:
-    """Return the first of several spellings of a column that must be there."""
-    name = table.first_of(*names)
-    if name is None:
-        raise SourceError(
-            f"{table.path}: expected column {' or '.join(map(repr, names))}, found "
-            f"{', '.join(map(repr, table.columns))}; is this the table of another release?"
-        )
-    return name

@@ -43,7 +43,8 @@ def test_public_reader_opens_everything_in_the_collection(demo: Path) -> None:
     collection = public_collection(demo / "machex_dataset")
     ours = MaCheXDataset(demo / "machex_dataset")
     assert len(collection) == len(ours) > 0
-    for item in collection:
+    for place in range(len(collection)):
+        item = collection[place]
         assert item["img"].shape == (3, 1024, 1024)
         assert 0 <= item["img"].min() < item["img"].max() <= 1
 

@@ -29,7 +29,6 @@ _Levels = NDArray[np.uint8] | NDArray[np.uint16]
 PngMode = Literal["L", "RGB", "RGBA", "P", "I;16"]
 
 
-
 def write_jpeg(path: Path, film: Film, *, quality: int = 90) -> None:
     """Write a film as a grey JPEG; folders are made as needed."""
     path.parent.mkdir(parents=True, exist_ok=True)

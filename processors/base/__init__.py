@@ -13,7 +13,7 @@ from processors.base.contract import (
     SourceError,
     Split,
 )
-from processors.base.files import entries, image_names, subfolders, tar_members, walk_images
+from processors.base.files import entries, glimpse, image_names, subfolders, tar_members, walk_images
 from processors.base.tables import Table, find_table, floats, read_lines
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "entries",
     "find_table",
     "floats",
+    "glimpse",
     "image_names",
     "read_lines",
     "subfolders",

@@ -68,10 +68,7 @@ class Table:
         self._frame = frame
         missing = [column for column in columns if column not in frame.columns]
         if missing:
-            raise SourceError(
-                f"{path}: expected column{'s'[: len(missing) > 1]} {', '.join(map(repr, missing))}, found "
-                f"{', '.join(map(repr, frame.columns))}; is this the table of another release?"
-            )
+            raise self._lacks(f"column{'s'[: len(missing) > 1]} {', '.join(map(repr, missing))}")
 
     def __len__(self) -> int:
         return len(self._frame)
@@ -84,6 +81,19 @@ class Table:
     def first_of(self, *names: str) -> str | None:
         """Return the first of several spellings of a column that this table has."""
         return next((name for name in names if name in self._frame.columns), None)
+
+    def one_of(self, *names: str) -> str:
+        """Return the first of several spellings that this table has; raise `SourceError` if it has none."""
+        name = self.first_of(*names)
+        if name is None:
+            raise self._lacks(f"column {' or '.join(map(repr, names))}")
+        return name
+
+    def _lacks(self, expected: str) -> SourceError:
+        return SourceError(
+            f"{self.path}: expected {expected}, found {', '.join(map(repr, self.columns))}; "
+            "is this the table of another release?"
+        )
 
     def rows(self, *columns: str | None) -> Iterator[tuple[str, ...]]:
         """Yield the cells of the named columns row by row, stripped of outer blanks.

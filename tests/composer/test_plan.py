@@ -48,6 +48,7 @@ def test_numbers_of_vanished_images_stay_taken(tmp_path: Path) -> None:
         plan = make_plan(table_of(map(record, present)), settings(), Toy, previous)
         write_plan(path, plan, previous, RECIPE)
     kept = read_plan(path)
+    assert kept is not None
     rows = {row["identity"]: (row["number"], row["status"]) for row in kept.to_pylist()}
     assert rows == {"a": (0, "to write"), "b": (1, "to write"), "c": (2, "vanished"), "d": (3, "to write")}
 

@@ -197,4 +197,4 @@ def test_what_this_version_lacks_is_refused_not_ignored(tmp_path: Path, nih: Pat
 def test_settings_are_immutable(tmp_path: Path, nih: Path) -> None:
     settings: Settings = load_settings(write(tmp_path, f"MACHEX_PATH: out\nCHEXRAY14_ROOT: {nih}\n"))
     with pytest.raises(ValueError, match="frozen"):
-        settings.image_size = 512  # type: ignore[misc]
+        settings.image_size = 512

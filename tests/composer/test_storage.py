@@ -21,7 +21,7 @@ def test_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
     with pytest.raises(TypeError), replaced(path) as file:
-        file.write("half of it is no bytes")  # type: ignore[arg-type]
+        file.write("half of it is no bytes")  # type: ignore[call-overload]
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -158,7 +158,7 @@ class TestLayouts:
         self, tmp_path: Path, archive: str
     ) -> None:
         lay(tmp_path, archive)
-        with pytest.raises(SourceError, match=f"{tmp_path}.*unpack {Path(archive).name} first"):
+        with pytest.raises(SourceError, match=f"{tmp_path}.*unpack {archive} first"):
             ChestXray14(tmp_path)
 
     def test_other_pictures_are_not_images_of_this_dataset(self, tmp_path: Path) -> None:
