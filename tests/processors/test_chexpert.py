@@ -15,6 +15,7 @@ from composer.demo.chexpert import make
 from processors.base import Label, Record, SourceError
 from processors.base.chexpert_labels import OBSERVATIONS
 from processors.chexpert import CheXpert
+from tests.processors.releases import lay, path_of, read_release, write
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -47,34 +48,13 @@ def merged(miniature: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(miniature / "CheXpert-v1.0", tmp_path / "sources" / "CheXpert-v1.0"))
 
 
-def write(path: Path, *lines: str, newline: str = "\n", encoding: str = "utf-8") -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{line}\n" for line in lines), newline=newline, encoding=encoding)
-
-
-def lay(root: Path, *paths: str) -> None:
-    """Put files in place whose bytes are their own path: a processor never looks at pixels."""
-    for path in paths:
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(path.encode())
-
-
 def row(path: str, **mentioned: str) -> str:
     cells = [mentioned.get(observation.replace(" ", "_"), "") for observation in OBSERVATIONS]
     return ",".join([f"CheXpert-v1.0/{path}", "Female", "61", "Frontal", "AP", *cells])
 
 
 def read(root: Path) -> tuple[CheXpert, dict[str, Record]]:
-    processor = CheXpert(root)
-    records = list(processor.records())
-    found = {record.identity: record for record in records}
-    assert len(found) == len(records)
-    return processor, found
-
-
-def path_of(record: Record) -> str:
-    assert record.file is not None
-    return record.file.path
+    return read_release(CheXpert, root)
 
 
 def assert_same_images(root: Path, miniature: Path) -> dict[str, Record]:

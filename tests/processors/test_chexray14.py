@@ -14,6 +14,7 @@ from composer.demo.chexray14 import make
 from processors import chexray14
 from processors.base import Box, Label, Record, Release, SourceError
 from processors.chexray14 import ChestXray14
+from tests.processors.releases import lay, path_of, read_release, write
 
 # A warning of pandas about the shape of a table would be shown to every user.
 pytestmark = pytest.mark.filterwarnings("error")
@@ -37,28 +38,8 @@ ROWS_2017 = (
 BOX_HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
 
 
-def lay(root: Path, *paths: str) -> None:
-    """Put files in place whose bytes are their own path: a processor never looks at pixels."""
-    for path in paths:
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(path.encode())
-
-
-def write(path: Path, *lines: str, newline: str = "\n", encoding: str = "utf-8") -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{line}\n" for line in lines), newline=newline, encoding=encoding)
-
-
 def read(root: Path) -> tuple[ChestXray14, dict[str, Record]]:
-    processor = ChestXray14(root)
-    records = list(processor.records())
-    found = {record.identity: record for record in records}
-    assert len(found) == len(records)
-    return processor, found
-
-
-def path_of(record: Record) -> str | None:
-    return record.file and record.file.path
+    return read_release(ChestXray14, root)
 
 
 def tar_of(archive: Path, names: tuple[str, ...]) -> None:

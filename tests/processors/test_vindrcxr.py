@@ -14,6 +14,7 @@ from pydicom.uid import ImplicitVRLittleEndian, JPEG2000Lossless
 from composer.demo.vindrcxr import make
 from processors.base import Box, Label, Record, SourceError
 from processors.vindrcxr import FINDINGS, VinDrCXR
+from tests.processors.releases import lay, path_of, read_release, write
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -57,29 +58,8 @@ def kaggle(release: Path) -> Path:
     return release
 
 
-def write(path: Path, *lines: str, newline: str = "\n", encoding: str = "utf-8") -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{line}\n" for line in lines), newline=newline, encoding=encoding)
-
-
-def lay(root: Path, *paths: str) -> None:
-    """Put files in place whose bytes are their own path: a processor never looks at pixels."""
-    for path in paths:
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(path.encode())
-
-
 def read(root: Path) -> tuple[VinDrCXR, dict[str, Record]]:
-    processor = VinDrCXR(root)
-    records = list(processor.records())
-    found = {record.identity: record for record in records}
-    assert len(found) == len(records)
-    return processor, found
-
-
-def path_of(record: Record) -> str:
-    assert record.file is not None
-    return record.file.path
+    return read_release(VinDrCXR, root)
 
 
 def assert_same_images(root: Path, miniature: Path) -> dict[str, Record]:

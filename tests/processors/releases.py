@@ -1,0 +1,36 @@
+"""Laying out a release on a disk, and reading it: what the tests of all processors do."""
+
+from pathlib import Path
+from typing import TypeVar
+
+from processors.base import Processor, Record
+
+Source = TypeVar("Source", bound=Processor)
+
+
+def write(path: Path, *lines: str, newline: str = "\n", encoding: str = "utf-8") -> None:
+    """Write a table or a list."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), newline=newline, encoding=encoding)
+
+
+def lay(root: Path, *paths: str) -> None:
+    """Put files in place whose bytes are their own path: a processor never looks at pixels."""
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(path.encode())
+
+
+def read_release(processor_type: type[Source], root: Path) -> tuple[Source, dict[str, Record]]:
+    """Return the processor of a root, its records read, and the records by identity, which is unique."""
+    processor = processor_type(root)
+    records = list(processor.records())
+    found = {record.identity: record for record in records}
+    assert len(found) == len(records)
+    return processor, found
+
+
+def path_of(record: Record) -> str:
+    """Return the path of a record that has a file."""
+    assert record.file is not None
+    return record.file.path
