@@ -120,8 +120,8 @@ class _Pictures(Dataset[dict[str, Any]]):
 
         Examples
         --------
-        >>> MaCheXDataset("machex_dataset").row(0)["key"]
-        'images/id_0a1b2c/Study_1.2.3/Series_1.2.4/image-1.2.5.png'
+        >>> MaCheXDataset("machex_dataset", datasets=["chexpert"]).row(0)["key"]
+        'train/patient99001/study1/view1_frontal.jpg'
         """
         index, place = self._locate(item)
         return index.row(place)
@@ -147,9 +147,10 @@ class _Pictures(Dataset[dict[str, Any]]):
             picture = _decode(file, mode, self.size)
         except _DAMAGE as error:
             key, reason = index.value(place, "key"), getattr(error, "strerror", None) or error
+            remedy = "Compose again" if isinstance(error, FileNotFoundError) else "Delete it and compose again"
             raise ImageError(
                 f"dataset {index.folder.name}, id {file.stem}, key {key}: cannot read {file}: {reason}. "
-                "Delete it and compose again: `python machex.py -c config.yml` writes what is not there."
+                f"{remedy}: `python machex.py -c config.yml` writes what is not there."
             ) from error
         if self.transforms is None:
             return _to_tensor(picture, self.channels)
@@ -244,12 +245,12 @@ class MaCheXDataset(_Pictures):
     --------
     >>> pictures = MaCheXDataset(
     ...     "machex_dataset",
-    ...     datasets=["mimic", "padchest"],
+    ...     datasets=["chexpert", "vindrcxr"],
     ...     split="train",
     ...     view="frontal",
     ...     size=256,
     ...     channels=1,
-    ...     fields=("img", "labels", "report"),
+    ...     fields=("img", "labels", "key"),
     ... )
     >>> pictures[0]["img"].shape
     torch.Size([1, 256, 256])

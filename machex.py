@@ -20,13 +20,31 @@ Edit config.yml, then run:  python machex.py -c config.yml
 """
 _EXIT_CODES = """\
 exit codes: 0 complete; 1 finished, but some images failed or are missing; 2 configuration, sources or command
-line are wrong, nothing was written; 3 the result cannot be written; 130 interrupted
+line are wrong, nothing was written; 3 the result cannot be written, or workers cannot run; 130 interrupted
 """
+
+
+def _add_configuration(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-c", "--config", default="config.yml", help="the configuration (config.yml)")
+    command.add_argument(
+        "--dataset", action="append", default=[], metavar="NAME", help="only this dataset; repeatable"
+    )
+
+
+def _add_demo(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-o", "--output", default="machex_demo", help="a new folder (machex_demo)")
+
+
+def _add_datasets(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="as JSON")
+
+
+# Purpose and arguments of each command; what it does is the module of its name in composer/commands.
 _COMMANDS = {
-    "compose": "write the collection (the default)",
-    "index": "write the index files anew, after a move or a corrected table",
-    "demo": "compose made-up miniatures of all sources",
-    "datasets": "list what is supported",
+    "compose": ("write the collection (the default)", _add_configuration),
+    "index": ("write the index files anew, after a move or a corrected table", _add_configuration),
+    "demo": ("compose made-up miniatures of all sources", _add_demo),
+    "datasets": ("list what is supported", _add_datasets),
 }
 
 
@@ -38,22 +56,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, purpose in _COMMANDS.items():
+    for name, (purpose, add_arguments) in _COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=purpose)
         loudness = command.add_mutually_exclusive_group()
-        loudness.add_argument("-v", "--verbose", action="store_true", help="say more")
+        loudness.add_argument("-v", "--verbose", action="store_true", help="show the resolved settings too")
         loudness.add_argument("-q", "--quiet", action="store_true", help="warnings and the result only")
-        if name in ("compose", "index"):
-            command.add_argument(
-                "-c", "--config", default="config.yml", help="the configuration (config.yml)"
-            )
-            command.add_argument(
-                "--dataset", action="append", default=[], metavar="NAME", help="only this dataset; repeatable"
-            )
-        elif name == "demo":
-            command.add_argument("-o", "--output", default="machex_demo", help="a new folder (machex_demo)")
-        else:
-            command.add_argument("--json", action="store_true", help="as JSON")
+        add_arguments(command)
     return parser
 
 
@@ -84,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted before anything was written", file=sys.stderr)
+        print("interrupted; run the same command again to go on", file=sys.stderr)
         return 130
     return exit_code
 

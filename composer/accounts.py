@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from composer.plan import FAILED, KNOWN_BAD, LEFT_OUT, MISSING, TO_WRITE, WRITTEN
+from composer.status import Status
 
-_STATUSES = (WRITTEN, LEFT_OUT, KNOWN_BAD, MISSING, FAILED)
+_STATUSES = (Status.WRITTEN, Status.LEFT_OUT, Status.KNOWN_BAD, Status.MISSING, Status.FAILED)
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Accounts:
         Folder name of the dataset.
     found
         Images that the source knows of, counted where its records were read.
+    indexed
+        Rows of the index.
     by_status, by_rule, by_reason, by_flag
         Counts of all images by status, of those left out by rule, of the failed by reason, and of the
         flags on those written.
@@ -31,6 +33,7 @@ class Accounts:
 
     dataset: str
     found: int
+    indexed: int
     by_status: Counter[str]
     by_rule: Counter[str]
     by_reason: Counter[str]
@@ -39,13 +42,18 @@ class Accounts:
     @property
     def is_complete(self) -> bool:
         """Whether every image has been dealt with, as after a run that was not interrupted."""
-        return self.by_status[TO_WRITE] == 0
+        return self.by_status[Status.TO_WRITE] == 0
 
     def check(self) -> None:
         """Raise an error when the accounts do not balance, which only a fault of this program can cause."""
-        total = sum(self.by_status[status] for status in (*_STATUSES, TO_WRITE))
+        total = sum(self.by_status[status] for status in (*_STATUSES, Status.TO_WRITE))
         if total != self.found:
             raise RuntimeError(f"{self.dataset}: {self.found:,} images found but {total:,} accounted for")
+        if self.by_status[Status.WRITTEN] != self.indexed:
+            written = self.by_status[Status.WRITTEN]
+            raise RuntimeError(
+                f"{self.dataset}: {written:,} images written but {self.indexed:,} in the index"
+            )
 
 
 def account(dataset: str, found: int, results: pa.Table, index: pa.Table) -> Accounts:
@@ -53,9 +61,10 @@ def account(dataset: str, found: int, results: pa.Table, index: pa.Table) -> Acc
     accounts = Accounts(
         dataset,
         found,
+        index.num_rows,
         _count(results["status"]),
-        _count(results.filter(pc.equal(results["status"], LEFT_OUT))["rule"]),
-        _count(results.filter(pc.equal(results["status"], FAILED))["reason"]),
+        _count(results.filter(pc.equal(results["status"], Status.LEFT_OUT))["rule"]),
+        _count(results.filter(pc.equal(results["status"], Status.FAILED))["reason"]),
         _count(pc.list_flatten(index["flags"])),
     )
     accounts.check()
@@ -68,7 +77,8 @@ def _count(values: pa.ChunkedArray) -> Counter[str]:
 
 def closing_table(datasets: Sequence[Accounts]) -> str:
     """Return the table that ends a run: a line per dataset, their sum, and what is worth knowing of each."""
-    statuses = [*_STATUSES, *([] if all(accounts.is_complete for accounts in datasets) else [TO_WRITE])]
+    complete = all(accounts.is_complete for accounts in datasets)
+    statuses = _STATUSES if complete else (*_STATUSES, Status.TO_WRITE)
     lines = [["dataset", "found", *statuses]]
     lines += [_line(each.dataset, each.found, each.by_status, statuses) for each in datasets]
     if len(datasets) > 1:

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from processors import all_processors
+from processors.base import FORM
 
 _PAGE = """# Datasets
 
@@ -17,33 +18,24 @@ publisher: read the terms before you download.
 """
 
 
-def entries() -> list[dict[str, Any]]:
+def listing() -> list[dict[str, Any]]:
     """Return what every processor declares, as plain values in the order of the form."""
-    return [
-        {
-            "name": processor.name,
-            "folder": processor.folder,
-            "config_key": processor.config_key,
-            "licence": processor.licence,
-            "access": processor.access,
-            "homepage": processor.homepage,
-            "citation": processor.citation,
-            "releases": [release._asdict() for release in processor.releases],
-            "known_bad": [known._asdict() for known in processor.known_bad],
-        }
-        for processor in all_processors()
-    ]
+    return [{part: _plain(getattr(each, part)) for part in FORM} for each in all_processors()]
+
+
+def _plain(value: object) -> object:
+    return [entry._asdict() for entry in value] if isinstance(value, tuple) else value
 
 
 def page() -> str:
     """Return the Markdown page of all datasets."""
-    return "\n".join([_PAGE, *(_section(entry) for entry in entries())])
+    return "\n".join([_PAGE, *(_section(entry) for entry in listing())])
 
 
 def _section(entry: dict[str, Any]) -> str:
     releases = "\n".join(f"| {release['name']} | {release['images']:,} |" for release in entry["releases"])
     known_bad = "\n".join(
-        f"| `{known['identity']}` | {known['state']} | {known['reason']} | {known['source']} |"
+        f"| `{known['identity']}` | {known['state']} | {known['reason']} | {known['found_by']} |"
         for known in entry["known_bad"]
     )
     register = (

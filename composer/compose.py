@@ -5,31 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
 from composer import results
 from composer.accounts import Accounts, account
+from composer.datasets import Dataset
 from composer.errors import Interrupted, OutputError
 from composer.folder import IMAGES_PER_FOLDER, image_name
 from composer.imaging import Source
 from composer.index import write_index
 from composer.ledger import Ledger, read_ledger
-from composer.plan import TO_WRITE, WRITTEN, write_plan
+from composer.plan import write_plan
 from composer.pool import Lost, Pool
-from composer.sources import Dataset
+from composer.status import Status
 from composer.worker import CRASHED, Outcome, Task, make_image
 
 
 def compose(datasets: Sequence[Dataset], workers: int, *, progress: bool) -> list[Accounts]:
-    """Write what is missing of each dataset, and its index; return the accounts.
+    """Write what is missing of each dataset, and its index; return the accounts in the same order.
 
     A failing image is a line in the ledger and in ``failures.csv``, never the end of the run.
 
     Parameters
     ----------
+    datasets
+        As `composer.datasets.open_datasets` gives them.
     workers
         How many processes convert images.
     progress
@@ -42,26 +44,34 @@ def compose(datasets: Sequence[Dataset], workers: int, *, progress: bool) -> lis
     Interrupted
         After Ctrl-C; the index of what is done has been written.
     """
-    for dataset in datasets:
-        _begin(dataset)
     accounts = []
-    with Pool(make_image, workers) as pool:
+    current = None
+    try:
         for dataset in datasets:
-            try:
+            _begin(dataset)
+        with Pool(make_image, workers) as pool:
+            for dataset in datasets:
+                current = dataset
                 _write_images(dataset, pool, progress=progress)
-            except KeyboardInterrupt as interrupt:
-                finish(dataset)
-                raise Interrupted("interrupted; run the same command again to go on") from interrupt
-            accounts.append(finish(dataset))
+                accounts.append(finish(dataset))
+    except KeyboardInterrupt as interrupt:
+        if current is not None:
+            finish(current)
+        raise Interrupted("interrupted; run the same command again to go on") from interrupt
     return accounts
 
 
 def finish(dataset: Dataset) -> Accounts:
-    """Write index and failures from the plan and the ledger, and return the accounts."""
-    joined = results.join(dataset.plan, read_ledger(dataset.folder.ledger))
-    index = write_index(dataset.folder, joined, dataset.processor, dataset.recipe.extension)
+    """Write index and failures from the plan, the ledger and what is there, and return the accounts."""
+    joined = _results(dataset)
+    index = write_index(dataset.folder, joined, dataset.recipe.extension)
     results.write_failures(dataset.folder, joined)
     return account(dataset.name, dataset.found, joined, index)
+
+
+def _results(dataset: Dataset) -> pa.Table:
+    ledger, present = read_ledger(dataset.folder.ledger), dataset.folder.listed_images()
+    return results.join(dataset.plan, ledger, present, dataset.recipe.extension)
 
 
 def _begin(dataset: Dataset) -> None:
@@ -97,14 +107,9 @@ def _write_images(dataset: Dataset, pool: Pool[Task, Outcome], *, progress: bool
 
 
 def _unwritten(dataset: Dataset) -> pa.Table:
-    """Return the planned images that the ledger does not call written, or whose file was deleted since."""
-    joined = results.join(dataset.plan, read_ledger(dataset.folder.ledger))
-    written = pc.equal(joined["status"], WRITTEN).to_numpy()
-    listed = dataset.folder.listed_images()
-    names = [image_name(number, dataset.recipe.extension) for number in dataset.plan["number"].to_pylist()]
-    there = np.fromiter((name in listed for name in names), dtype=bool, count=len(names))
-    planned = pc.equal(dataset.plan["status"], TO_WRITE).to_numpy()
-    return dataset.plan.filter(planned & ~(written & there))
+    planned = pc.equal(dataset.plan["status"], Status.TO_WRITE)
+    unwritten = pc.not_equal(_results(dataset)["status"], Status.WRITTEN)
+    return dataset.plan.filter(pc.and_(planned, unwritten))
 
 
 def _tasks(dataset: Dataset, rows: pa.Table) -> Iterator[Task]:
@@ -113,9 +118,9 @@ def _tasks(dataset: Dataset, rows: pa.Table) -> Iterator[Task]:
         for row in batch.to_pylist():
             target = dataset.folder.path / image_name(row["number"], dataset.recipe.extension)
             source = Source(str(dataset.root / row["source"]), row["source_offset"], row["source_size"])
-            yield Task(row["number"], row["identity"], source, str(target), dataset.recipe)
+            yield Task(row["identity"], source, str(target), dataset.recipe)
 
 
 def _crashed(task: Task, lost: Lost) -> Outcome:
     message = f"the process that read it ended twice (exit code {lost.exit_code}); fetch the file again"
-    return Outcome(task.number, task.identity, reason=CRASHED, message=message)
+    return Outcome(task.identity, reason=CRASHED, message=message)

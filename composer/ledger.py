@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.json
 
 from composer.errors import OutputError
-from composer.imaging import Facts
-from composer.plan import FAILED, MISSING, WRITTEN
+from composer.imaging import Facts, Reason
+from composer.status import Status
 from composer.worker import Outcome
 
 _ARROW_TYPES: dict[Any, pa.DataType] = {
@@ -86,11 +86,10 @@ class Ledger:
 
     def append(self, outcome: Outcome) -> None:
         """Add the line of one attempt; facts that say nothing (None, no flags) are left out."""
-        status = WRITTEN if outcome.reason is None else MISSING if outcome.is_missing else FAILED
         facts = outcome.facts.as_dict() if outcome.facts else {}
         line = {
             "identity": outcome.identity,
-            "status": status,
+            "status": _status(outcome),
             "reason": outcome.reason,
             "message": outcome.message,
             "bytes": outcome.bytes,
@@ -102,6 +101,12 @@ class Ledger:
             self._file.write(json.dumps(said, ensure_ascii=False).encode() + b"\n")
         except OSError as error:
             raise OutputError.not_writable(self._path, error) from error
+
+
+def _status(outcome: Outcome) -> Status:
+    if outcome.reason is None:
+        return Status.WRITTEN
+    return Status.MISSING if outcome.reason == Reason.MISSING else Status.FAILED
 
 
 def read_ledger(path: Path) -> pa.Table:

@@ -14,14 +14,9 @@ from numpy.typing import NDArray
 
 from composer.errors import OutputError, UsageError
 from composer.settings import Settings
-from composer.storage import replaced
+from composer.status import Status
+from composer.storage import atomic_write
 from processors.base import FRONTAL_VIEWS, Processor
-
-# What becomes of an image. A plan says LEFT_OUT, KNOWN_BAD, MISSING or TO_WRITE; the ledger turns the last
-# into WRITTEN, FAILED or MISSING. VANISHED keeps the number of an image that the source no longer has.
-LEFT_OUT, KNOWN_BAD, MISSING, TO_WRITE = "left out", "known bad", "missing", "to write"
-WRITTEN, FAILED = "written", "failed"
-VANISHED = "vanished"
 
 _COLUMNS = ("number", "identity", "key", "source", "status", "rule")
 _RECIPE = b"machex.recipe"
@@ -30,7 +25,9 @@ _RECIPE = b"machex.recipe"
 def make_plan(
     records: pa.Table, settings: Settings, processor: type[Processor], previous: pa.Table | None
 ) -> pa.Table:
-    """Add ``number`` (int32), ``status`` and ``rule`` (strings) to the records, in the order of the numbers.
+    """Add ``number`` (int32), ``status`` and ``rule`` (strings) and ``suspicious`` (bool) to the records.
+
+    The rows come in the order of the numbers. ``suspicious`` is what the register of known bad images says.
 
     An image has the number that the previous plan gave it. Others are numbered in the order of their
     identities, after the highest number so far, so that a partial download or another selection changes no
@@ -49,6 +46,7 @@ def make_plan(
         records.append_column("number", pa.array(_numbers(records["identity"], previous), pa.int32()))
         .append_column("status", pa.array(status, pa.string()))
         .append_column("rule", pa.array(rule, pa.string()))
+        .append_column("suspicious", pc.is_in(records["identity"], _register(processor, "suspicious")))
     )
     return planned.sort_by("number")
 
@@ -70,15 +68,15 @@ def _decide(
     records: pa.Table, settings: Settings, processor: type[Processor]
 ) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
     """Return status and rule of every record; the first line that applies counts."""
-    unusable = [known.identity for known in processor.known_bad if known.state != "suspicious"]
-    lines: list[tuple[Any, str, Any]] = [
-        (pc.is_valid(records["excluded"]), LEFT_OUT, records["excluded"].to_numpy()),
-        (_held_out(records["split"], settings), LEFT_OUT, "split"),
-        (_other_view(records["view"], settings), LEFT_OUT, "view"),
-        (pc.is_in(records["identity"], pa.array(unusable, pa.string())), KNOWN_BAD, "register"),
-        (pc.is_null(records["source"]), MISSING, None),
+    unusable = _register(processor, "unreadable", "absent")
+    lines: list[tuple[pa.ChunkedArray, Status, NDArray[np.object_] | str | None]] = [
+        (pc.is_valid(records["excluded"]), Status.LEFT_OUT, records["excluded"].to_numpy()),
+        (_held_out(records["split"], settings), Status.LEFT_OUT, "split"),
+        (_other_view(records["view"], settings), Status.LEFT_OUT, "view"),
+        (pc.is_in(records["identity"], unusable), Status.KNOWN_BAD, "register"),
+        (pc.is_null(records["source"]), Status.MISSING, None),
     ]
-    status = np.full(records.num_rows, TO_WRITE, dtype=object)
+    status = np.full(records.num_rows, Status.TO_WRITE, dtype=object)
     rule = np.full(records.num_rows, None, dtype=object)
     for applies, decision, reason in reversed(lines):
         mask = applies.to_numpy()
@@ -87,12 +85,16 @@ def _decide(
     return status, rule
 
 
-def _held_out(splits: pa.ChunkedArray, settings: Settings) -> Any:  # noqa: ANN401 - boolean chunked array
+def _register(processor: type[Processor], *states: str) -> pa.Array:
+    return pa.array([known.identity for known in processor.known_bad if known.state in states], pa.string())
+
+
+def _held_out(splits: pa.ChunkedArray, settings: Settings) -> pa.ChunkedArray:
     chosen = pc.is_in(splits, pa.array(settings.splits))
     return pc.and_(pc.is_valid(splits), pc.invert(chosen))
 
 
-def _other_view(views: pa.ChunkedArray, settings: Settings) -> Any:  # noqa: ANN401 - boolean chunked array
+def _other_view(views: pa.ChunkedArray, settings: Settings) -> pa.ChunkedArray:
     frontal = pc.is_in(views, pa.array(FRONTAL_VIEWS))
     return pc.and_(pc.invert(frontal), settings.frontal_only)
 
@@ -118,10 +120,10 @@ def write_plan(path: Path, plan: pa.Table, previous: pa.Table | None, recipe: di
     kept = plan.select(_COLUMNS)
     if previous is not None:
         gone = previous.filter(vanished(plan, previous))
-        status = pa.array([VANISHED] * gone.num_rows, pa.string())
+        status = pa.array([Status.VANISHED] * gone.num_rows, pa.string())
         gone = gone.set_column(gone.schema.get_field_index("status"), "status", status)
         kept = pa.concat_tables([kept, gone.cast(kept.schema)])
-    with replaced(path) as file:
+    with atomic_write(path) as file:
         pq.write_table(kept.replace_schema_metadata({_RECIPE: json.dumps(recipe).encode()}), file)
 
 

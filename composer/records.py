@@ -19,7 +19,7 @@ BOX = pa.struct(
         ("y", pa.float64()),
         ("width", pa.float64()),
         ("height", pa.float64()),
-        ("reader", pa.string()),
+        ("labeller", pa.string()),
     ]
 )
 

@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from composer.folder import DatasetFolder
+from composer.folder import DatasetFolder, image_name
 from composer.ledger import SCHEMA as LEDGER_SCHEMA
-from composer.plan import FAILED, MISSING, TO_WRITE
-from composer.storage import replaced
+from composer.status import Status
+from composer.storage import atomic_write
 
 
-def join(plan: pa.Table, ledger: pa.Table) -> pa.Table:
+def join(plan: pa.Table, ledger: pa.Table, present: Container[str], extension: str) -> pa.Table:
     """Add the ledger's columns to the plan and replace each ``to write`` by what the ledger says.
 
-    An image that was not attempted yet keeps ``to write``, and nulls in the ledger's columns. What the
-    ledger says of an image that the plan leaves out now is not used.
+    An image that was not attempted yet, or whose file was deleted since, keeps ``to write``. What the ledger
+    says of an image that the plan leaves out now is not used.
+
+    Parameters
+    ----------
+    present
+        The image files that are there, as `composer.folder.DatasetFolder.listed_images` gives them.
+    extension
+        Of the image files.
     """
-    planned = pc.equal(plan["status"], TO_WRITE)
+    planned = pc.equal(plan["status"], Status.TO_WRITE)
     place = pc.if_else(planned, pc.index_in(plan["identity"], ledger["identity"].combine_chunks()), None)
     attempts = ledger.take(place.combine_chunks())
+    names = (image_name(number, extension) for number in plan["number"].to_pylist())
+    absent = pa.array([name not in present for name in names], pa.bool_())
+    deleted = pc.and_(pc.equal(attempts["status"], Status.WRITTEN), absent)
+    status = pc.if_else(deleted, Status.TO_WRITE, attempts["status"])
     results = plan.set_column(
-        plan.schema.get_field_index("status"), "status", pc.coalesce(attempts["status"], plan["status"])
+        plan.schema.get_field_index("status"), "status", pc.coalesce(status, plan["status"])
     )
     for name in LEDGER_SCHEMA.names:
         if name not in ("identity", "status"):
@@ -38,11 +49,11 @@ def write_failures(folder: DatasetFolder, results: pa.Table) -> None:
 
     A part of the release that is absent as a whole is one line.
     """
-    bad = results.filter(pc.is_in(results["status"], pa.array([FAILED, MISSING])))
+    bad = results.filter(pc.is_in(results["status"], pa.array([Status.FAILED, Status.MISSING])))
     if not bad.num_rows:
         folder.failures.unlink(missing_ok=True)
         return
-    with replaced(folder.failures) as file:
+    with atomic_write(folder.failures) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
         writer = csv.writer(text)
         writer.writerow(["identity", "key", "source", "class", "message"])
@@ -53,9 +64,9 @@ def write_failures(folder: DatasetFolder, results: pa.Table) -> None:
 def absent_parts(results: pa.Table) -> dict[str, int]:
     """Return the parts of which no file is there, with the number of their images that are missing."""
     present = results.filter(
-        pc.and_(pc.is_valid(results["source"]), pc.not_equal(results["status"], MISSING))
+        pc.and_(pc.is_valid(results["source"]), pc.not_equal(results["status"], Status.MISSING))
     )
-    missing = results.filter(pc.equal(results["status"], MISSING))["part"].drop_null()
+    missing = results.filter(pc.equal(results["status"], Status.MISSING))["part"].drop_null()
     here = set(present["part"].unique().to_pylist())
     counts = missing.value_counts().to_pylist()
     return {entry["values"]: entry["counts"] for entry in counts if entry["values"] not in here}
@@ -64,11 +75,11 @@ def absent_parts(results: pa.Table) -> dict[str, int]:
 def _failure_rows(bad: pa.Table, absent: dict[str, int]) -> Iterator[list[str | None]]:
     for part, count in absent.items():
         message = f"none of the {count:,} images of this part is here: a partial download?"
-        yield [None, None, part, MISSING, message]
+        yield [None, None, part, Status.MISSING, message]
     columns = ("identity", "key", "source", "status", "reason", "message", "part")
     for batch in bad.select(columns).to_batches():
         for row in batch.to_pylist():
-            if row["status"] == FAILED or row["part"] not in absent:
+            if row["status"] == Status.FAILED or row["part"] not in absent:
                 reason = row["reason"] or row["status"]
                 message = row["message"] or "a table names this image but no file is there"
                 yield [row["identity"], row["key"], row["source"], reason, message]

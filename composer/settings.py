@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 from pydantic import (
     AfterValidator,
@@ -21,12 +22,13 @@ from pydantic_core import ErrorDetails
 
 from composer.errors import UsageError
 from composer.imaging import Recipe
+from composer.imaging.recipe import ImageFormat, ImageMode, Resize, Tone
 from composer.yaml_file import did_you_mean, read_mapping
 from processors import all_processors
 from processors.base import Processor, Split
 
 # Keys of the public MaCheX whose datasets have no processor here yet: they may stand in the file as null.
-_KEYS_WITHOUT_PROCESSOR = (
+KEYS_WITHOUT_PROCESSOR = (
     "PADCHEST_ROOT",
     "MIMIC_ROOT",
     "BRAX_ROOT",
@@ -45,7 +47,10 @@ def usable_cores() -> int:
 def _expand(value: object) -> Path:
     if not isinstance(value, str) or not value:
         raise ValueError("expected a path")
-    expanded = os.path.expandvars(Path(value).expanduser())
+    try:
+        expanded = os.path.expandvars(Path(value).expanduser())
+    except RuntimeError as error:
+        raise ValueError("there is no such user") from error
     unset = re.search(r"\$\{?\w+\}?", expanded)
     if unset:
         raise ValueError(f"the environment variable {unset[0]} is not set")
@@ -64,17 +69,25 @@ def _not_file(path: Path) -> Path:
     return path
 
 
-def _several(value: object) -> object:
-    if value == "all":
-        return get_args(Split)
-    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+def _choices(value: object, valid: Sequence[str]) -> tuple[str, ...]:
+    chosen = value if isinstance(value, list) else [value]
+    for choice in chosen:
+        if choice not in valid:
+            raise ValueError(
+                f"expected one or a list of {', '.join(valid)}{did_you_mean(str(choice), valid)}"
+            )
+    return tuple(chosen)
 
 
-def _source(value: str) -> str:
-    folders = [processor.folder for processor in all_processors()]
-    if value not in folders:
-        raise ValueError(f"expected names of sources ({', '.join(folders)}){did_you_mean(value, folders)}")
-    return value
+def _splits(value: object) -> tuple[str, ...]:
+    chosen = _choices(value, ("all", *get_args(Split)))
+    if not chosen:
+        raise ValueError("expected at least one split")
+    return get_args(Split) if "all" in chosen else chosen
+
+
+def _sources(value: object) -> tuple[str, ...]:
+    return _choices(value, [processor.folder for processor in all_processors()])
 
 
 def _not_yet(value: object) -> object:
@@ -95,14 +108,14 @@ class Settings(BaseModel):
     machex_path: Annotated[Path, BeforeValidator(_expand), AfterValidator(_not_file)]
     num_workers: int = Field(default_factory=usable_cores, ge=1, le=4096)
     frontal_only: bool = True
-    splits: Annotated[tuple[Split, ...], BeforeValidator(_several), Field(min_length=1)] = ("train",)
+    splits: Annotated[tuple[Split, ...], BeforeValidator(_splits)] = ("train",)
     image_size: int = Field(default=1024, ge=16, le=8192)
-    resize: Literal["crop", "pad", "fit", "stretch"] = "crop"
-    image_format: Literal["jpg", "png", "png16"] = "jpg"
-    image_mode: Literal["RGB", "L"] = "RGB"
+    resize: Resize = "crop"
+    image_format: ImageFormat = "jpg"
+    image_mode: ImageMode = "RGB"
     jpeg_quality: int = Field(default=95, ge=1, le=100)
-    tone: Literal["standard", "minmax"] = "standard"
-    invert: Annotated[tuple[Annotated[str, AfterValidator(_source)], ...], BeforeValidator(_several)] = ()
+    tone: Tone = "standard"
+    invert: Annotated[tuple[str, ...], BeforeValidator(_sources)] = ()
     allow_missing: bool = False
     fast_decode: Annotated[bool, AfterValidator(_not_yet)] = False
     checksums: Annotated[bool, AfterValidator(_not_yet)] = False
@@ -130,7 +143,7 @@ class Settings(BaseModel):
 def settings_model() -> type[Settings]:
     """Return the settings with one key per dataset, so that a new processor brings its own."""
     roots: dict[str, Any] = {p.config_key.lower(): (Root | None, None) for p in all_processors()}
-    roots |= {key.lower(): (NotYet, None) for key in _KEYS_WITHOUT_PROCESSOR if key.lower() not in roots}
+    roots |= {key.lower(): (NotYet, None) for key in KEYS_WITHOUT_PROCESSOR if key.lower() not in roots}
     return create_model("ConfiguredSettings", __base__=Settings, **roots)
 
 

@@ -11,7 +11,7 @@ from composer.errors import OutputError
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[IO[bytes]]:
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Give a binary file to write to, which takes the place of ``path`` when the block ends well.
 
     The temporary name lies in the same folder, so that the final rename is atomic, starts with a dot and

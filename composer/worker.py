@@ -7,18 +7,19 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from composer.imaging import Facts, Reason, Recipe, Refusal, Source, convert
-from composer.storage import replaced
+from composer.imaging import Facts, Recipe, Refusal, Source, convert
+from composer.storage import atomic_write
 
 # Reasons beside those of `composer.imaging.Reason`.
 CRASHED, OUT_OF_MEMORY, UNEXPECTED = "crashed", "out of memory", "unexpected"
 
+_TOO_LITTLE_MEMORY = "the memory of this machine is too small for the image; lower NUM_WORKERS and run again"
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One image to make: its number and identity, the source, the file to write, and the recipe."""
+    """One image to make: its identity, the source, the file to write, and the recipe."""
 
-    number: int
     identity: str
     source: Source
     target: str
@@ -33,18 +34,12 @@ class Outcome:
     is a word that classifies the failure and ``message`` says what was found and what to do.
     """
 
-    number: int
     identity: str
     reason: str | None = None
     message: str | None = None
     bytes: int | None = None
     sha256: str | None = None
     facts: Facts | None = None
-
-    @property
-    def is_missing(self) -> bool:
-        """Whether the file that the table promised is not there."""
-        return self.reason == Reason.MISSING
 
 
 def make_image(task: Task) -> Outcome:
@@ -58,19 +53,16 @@ def make_image(task: Task) -> Outcome:
     try:
         conversion = convert(task.source, task.recipe)
     except Refusal as refusal:
-        return Outcome(task.number, task.identity, reason=str(refusal.reason), message=str(refusal))
+        return Outcome(task.identity, reason=str(refusal.reason), message=refusal.message)
     except MemoryError:
-        return Outcome(
-            task.number, task.identity, reason=OUT_OF_MEMORY, message="too large for the memory here"
-        )
+        return Outcome(task.identity, reason=OUT_OF_MEMORY, message="too large for the memory here")
     except Exception as error:
         # A fault of ours must not end a run of days: it is named, and the next image is done.
         message = f"{type(error).__name__} in {_place(error)}: a fault of this program, please report it"
-        return Outcome(task.number, task.identity, reason=UNEXPECTED, message=message)
-    with replaced(Path(task.target)) as file:
+        return Outcome(task.identity, reason=UNEXPECTED, message=message)
+    with atomic_write(Path(task.target)) as file:
         file.write(conversion.data)
     return Outcome(
-        task.number,
         task.identity,
         bytes=len(conversion.data),
         sha256=hashlib.sha256(conversion.data).hexdigest(),

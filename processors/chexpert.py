@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from processors.base import (
     KnownBad,
-    Member,
+    Location,
     Processor,
     Record,
     Release,
@@ -19,7 +19,7 @@ from processors.base import (
     entries,
     find_table,
     floats,
-    glimpse,
+    first_names,
     walk_images,
 )
 from processors.base.chexpert_labels import OBSERVATIONS, Values, class_label, labels, read_values
@@ -56,7 +56,7 @@ _SEX: dict[str, Literal["M", "F"]] = {"Male": "M", "Female": "F"}
 _MEDAI = "medai/datasets/chexpert.py of github.com/pdpino/medical-ai"
 
 
-class _Source(NamedTuple):
+class _LabelTable(NamedTuple):
     """A table with one row per image: the names it goes by, and who labelled."""
 
     split: str
@@ -66,11 +66,11 @@ class _Source(NamedTuple):
 
 # The first that is present describes the images of its split, the next ones add labels.
 _SOURCES = (
-    _Source("train", "CheXpert", ("train.csv",)),
-    _Source("train", "CheXbert", ("train_cheXbert.csv",)),
-    _Source("train", "visualCheXbert", ("train_visualCheXbert.csv",)),
-    _Source("valid", _EXPERTS, ("valid.csv", "val_labels.csv")),
-    _Source("test", _EXPERTS, ("test_labels.csv", "test.csv")),
+    _LabelTable("train", "CheXpert", ("train.csv",)),
+    _LabelTable("train", "CheXbert", ("train_cheXbert.csv",)),
+    _LabelTable("train", "visualCheXbert", ("train_visualCheXbert.csv",)),
+    _LabelTable("valid", _EXPERTS, ("valid.csv", "val_labels.csv")),
+    _LabelTable("test", _EXPERTS, ("test_labels.csv", "test.csv")),
 )
 
 
@@ -192,7 +192,7 @@ class CheXpert(Processor):
             raise SourceError(
                 f"{self.root}: no image of {self.name} found: expected folders such as train/patient00001 or "
                 f"'{_TRAIN_BATCHES[0][1]}/patient00001' here or in a folder CheXpert..., found "
-                f"{glimpse(self.root)}; "
+                f"{first_names(self.root)}; "
                 "unpack the archives, or check the path"
             )
         self._in_batches = any(_BATCH.fullmatch(folder.path.name) for folder in surveyed)
@@ -205,20 +205,17 @@ class CheXpert(Processor):
         ]
         self._find_tables(sorted(beside, key=self._is_small))
         form = "batches of Stanford AIMI" if self._in_batches else "merged folders"
-        return f"{form}: {', '.join(self._relative(base.path) for base in bases)}"
-
-    def _relative(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
+        return f"{form}: {', '.join(self.relative(base.path) for base in bases)}"
 
     def _is_small(self, path: Path) -> bool:
-        return "-small" in self._relative(path).lower()
+        return "-small" in self.relative(path).lower()
 
     def _choose(self, folders: list[_Folder]) -> list[_Folder]:
         """Leave out what is not to be read: the small release beside the full one."""
         full_size = {folder.split for folder in folders if not self._is_small(folder.path)}
         chosen = []
         for folder in folders:
-            name = self._relative(folder.path)
+            name = self.relative(folder.path)
             if folder.split is None:
                 self.warnings.append(
                     f"{name}: {len(folder.patients):,} patient folders are not used: expected them in train, "
@@ -234,7 +231,7 @@ class CheXpert(Processor):
         places: dict[str, dict[str, _Place]] = {split: {} for split in _SPLITS}
         for folder, split, patients in bases:
             assert split is not None
-            relative = self._relative(folder)
+            relative = self.relative(folder)
             batch = next((p.name for p in (folder, folder.parent) if _BATCH.fullmatch(p.name)), None)
             place = _Place("" if relative == "." else f"{relative}/", batch or split)
             new = {patient: place for patient in patients if patient not in places[split]}
@@ -252,10 +249,10 @@ class CheXpert(Processor):
             path = find_table(folders, *names)
             if path is not None:
                 self._sources[split].append((labeller, path))
-                self.tables.append(self._relative(path))
+                self.tables.append(self.relative(path))
         self._study_table = find_table(folders, _STUDY_TABLE)
         if self._study_table is not None and not self._sources["test"]:
-            self.tables.append(self._relative(self._study_table))
+            self.tables.append(self.relative(self._study_table))
         bare = [
             split
             for split, sources in self._sources.items()
@@ -309,7 +306,7 @@ class CheXpert(Processor):
         return Record(
             identity=image.identity,
             key=image.identity + image.suffix,
-            file=Member(place.prefix + image.in_split) if place else None,
+            file=Location(place.prefix + image.in_split) if place else None,
             view="lateral" if image.is_lateral else frontal,
             patient_id=image.patient,
             study_id=f"{image.patient}/{image.study}",

@@ -11,7 +11,7 @@ from processors.base import (
     Box,
     KnownBad,
     Label,
-    Member,
+    Location,
     Processor,
     Record,
     Release,
@@ -20,7 +20,7 @@ from processors.base import (
     Table,
     find_table,
     floats,
-    glimpse,
+    first_names,
     read_lines,
     subfolders,
     tar_members,
@@ -121,10 +121,10 @@ class ChestXray14(Processor):
     def _is_resized(self, path: str) -> bool:
         return "/images-224" in f"/{self.root.name}/{path}".lower()
 
-    def _index(self, paths: list[str]) -> dict[str, Member]:
-        images: dict[str, Member] = {}
+    def _index(self, paths: list[str]) -> dict[str, Location]:
+        images: dict[str, Location] = {}
         for path in paths:
-            images.setdefault(_name(path).lower(), Member(path))
+            images.setdefault(_name(path).lower(), Location(path))
         if len(images) < len(paths):
             self.warnings.append(
                 f"{len(paths) - len(images):,} images lie in more than one folder: the first of each is used"
@@ -138,7 +138,7 @@ class ChestXray14(Processor):
             packed = next(walk_images(self.root, (".tar.gz", ".tgz", ".zip")), None)
             raise SourceError(
                 f"{self.root}: no image of {self.name} found: expected files such as 00000001_000.png in "
-                f"images/, images_001/images/ or images-224/, or images-224.tar, found {glimpse(self.root)}; "
+                f"images/, images_001/images/ or images-224/, or images-224.tar, found {first_names(self.root)}; "
                 + (f"unpack {packed} first" if packed else "check the path")
             )
         self._images = {
@@ -168,7 +168,7 @@ class ChestXray14(Processor):
 
     def _listed(self, path: Path, folders: list[Path], splits: dict[str, Split]) -> Iterator[Record]:
         table = Table(path, columns=("Image Index", "Finding Labels", "View Position"))
-        self.tables.append(path.relative_to(self.root).as_posix())
+        self.tables.append(self.relative(path))
         boxes = self._read_boxes(folders)
         native_columns = [column for column in _NATIVE_COLUMNS if column in table.columns]
         names = [name for (name,) in table.rows("Image Index")]
@@ -204,7 +204,7 @@ class ChestXray14(Processor):
             f"{count:,} rows carry the unknown label {label!r}" for label, count in unknown.items()
         ]
 
-    def _unlisted(self, name: str, member: Member, splits: dict[str, Split], *, table: Path | None) -> Record:
+    def _unlisted(self, name: str, member: Location, splits: dict[str, Split], *, table: Path | None) -> Record:
         return Record(
             identity=name.rpartition(".")[0],
             key=name,
@@ -226,7 +226,7 @@ class ChestXray14(Processor):
                     f"{list_name} not found: the official {split} images cannot be told from the others"
                 )
                 continue
-            self.tables.append(path.relative_to(self.root).as_posix())
+            self.tables.append(self.relative(path))
             splits.update((name.lower(), split) for name in read_lines(path))
         return splits
 
@@ -237,7 +237,7 @@ class ChestXray14(Processor):
             return {}
         columns = ("Image Index", "Finding Label", "Bbox [x", "y", "w", "h]")
         table = Table(path, columns=columns)
-        self.tables.append(path.relative_to(self.root).as_posix())
+        self.tables.append(self.relative(path))
         boxes: defaultdict[str, list[Box]] = defaultdict(list)
         for name, finding, *cells in table.rows(*columns):
             numbers = floats(cells)

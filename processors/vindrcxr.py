@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from processors.base import (
     Box,
     Label,
-    Member,
+    Location,
     Processor,
     Record,
     Release,
@@ -20,7 +20,7 @@ from processors.base import (
     Table,
     find_table,
     floats,
-    glimpse,
+    first_names,
     image_names,
     subfolders,
 )
@@ -187,24 +187,21 @@ class VinDrCXR(Processor):
                 return self._describe(folder)
         raise SourceError(
             f"{self.root}: no image of {self.name} found: expected train/ or test/ with files such as "
-            f"<image_id>.dicom here or up to two folders below, found {glimpse(self.root)}; check the path"
+            f"<image_id>.dicom here or up to two folders below, found {first_names(self.root)}; check the path"
         )
 
-    def _list(self, folder: Path) -> dict[str, Member]:
+    def _list(self, folder: Path) -> dict[str, Location]:
         """Return the images of a flat folder by their id in lower case."""
         names = [PurePath(name) for name in image_names(folder, _SUFFIXES)]
-        images: dict[str, Member] = {}
+        images: dict[str, Location] = {}
         for name in sorted(names, key=lambda name: _SUFFIXES.index(name.suffix.lower())):
-            images.setdefault(name.stem.lower(), Member(self._relative(folder / name)))
+            images.setdefault(name.stem.lower(), Location(self.relative(folder / name)))
         if len(images) < len(names):
             self.warnings.append(
                 f"{folder.name}: {len(names) - len(images):,} files are not used: the same image is there in "
                 "another format"
             )
         return images
-
-    def _relative(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
 
     def _find_tables(self, folder: Path) -> None:
         self._tables: dict[Split, dict[str, Path]] = {}
@@ -224,7 +221,7 @@ class VinDrCXR(Processor):
             self._tables[split] = tables
         self._size_tables = [path for split in _SPLITS if (path := find_table(near, f"{split}_meta.csv"))]
         paths = [*(path for tables in self._tables.values() for path in tables.values()), *self._size_tables]
-        self.tables += map(self._relative, paths)
+        self.tables += map(self.relative, paths)
         self._tell_absent()
 
     def _tell_absent(self) -> None:
@@ -246,7 +243,7 @@ class VinDrCXR(Processor):
         form = "PhysioNet" if kinds - {"Kaggle"} else "VinBigData (Kaggle)" if kinds else "no tables"
         members = (member for images in self._images.values() for member in images.values())
         suffixes = " and ".join(sorted({PurePath(member.path).suffix for member in members}))
-        places = [self._relative(folder / split) for split, images in self._images.items() if images]
+        places = [self.relative(folder / split) for split, images in self._images.items() if images]
         return f"{form}: {suffixes} files in {' and '.join(places)}"
 
     def records(self) -> Iterator[Record]:
@@ -307,7 +304,7 @@ class VinDrCXR(Processor):
         return grids
 
 
-def _record(identity: str, member: Member | None, split: Split) -> Record:
+def _record(identity: str, member: Location | None, split: Split) -> Record:
     return Record(
         identity=identity,
         key=PurePath(member.path).name if member else f"{identity}.dicom",

@@ -8,7 +8,7 @@ import sys
 import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -21,9 +21,10 @@ from torch.utils.data import DataLoader
 
 import dataset
 from dataset import ChestXrayDataset, ImageError, MaCheXDataset
+from processors import base as processors
 
-VIEWS = ["PA", "AP", "AP supine", "PA or AP", "lateral", "decubitus", "oblique", "other", "unknown", None]
-SPLITS = ["train", "val", "test", None]
+VIEWS: list[str | None] = [*processors.VIEWS, None]
+SPLITS: list[str | None] = [*get_args(processors.Split), None]
 # Every view with every split, and a second folder of pictures.
 NUMBERS = [*range(40), 10_000, 12_345]
 
@@ -413,7 +414,7 @@ def test_files_beside_the_dataset_folders_do_not_matter(tmp_path: Path) -> None:
     ("view", "shown"),
     [
         (None, set(VIEWS)),
-        ("frontal", {"PA", "AP", "AP supine", "PA or AP"}),
+        ("frontal", set(processors.FRONTAL_VIEWS)),
         ("AP", {"AP"}),
         ("unknown", {"unknown", None}),
         (["lateral", "frontal"], {"PA", "AP", "AP supine", "PA or AP", "lateral"}),

@@ -50,7 +50,7 @@ def test_demo_refuses_a_folder_that_is_not_empty(tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
     result = machex("demo", "-o", str(tmp_path))
     assert result.returncode == 2
-    assert "is not empty" in result.stderr
+    assert "is not an empty folder" in result.stderr
 
 
 def test_composing_again_from_the_written_configuration_changes_nothing(demo: Path) -> None:

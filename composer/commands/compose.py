@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -9,14 +10,17 @@ from pathlib import Path
 
 from composer.accounts import Accounts, closing_table
 from composer.compose import compose
-from composer.plan import FAILED, MISSING
+from composer.datasets import open_datasets
 from composer.settings import Settings, load_settings
-from composer.sources import open_datasets
+from composer.status import Status
+
+log = logging.getLogger(__name__)
 
 
 def run(arguments: Namespace) -> int:
     """Compose and print the closing table; return 1 when images failed or are missing, else 0."""
     settings = load_settings(Path(arguments.config))
+    log.debug("%s", settings)
     return compose_and_report(settings, arguments.dataset, quiet=arguments.quiet)
 
 
@@ -31,7 +35,7 @@ def report(accounts: Sequence[Accounts], settings: Settings) -> int:
     """Print the closing table and return the exit code that the accounts call for."""
     print(closing_table(accounts))
     print(f"\ncollection: {settings.machex_path}")
-    counted = [FAILED] if settings.allow_missing else [FAILED, MISSING]
+    counted = [Status.FAILED] if settings.allow_missing else [Status.FAILED, Status.MISSING]
     trouble = [each.dataset for each in accounts if any(each.by_status[status] for status in counted)]
     for name in trouble:
         print(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from composer.commands.compose import report
 from composer.compose import finish
+from composer.datasets import open_datasets
 from composer.errors import UsageError
 from composer.settings import load_settings
-from composer.sources import open_datasets
 
 
 def run(arguments: Namespace) -> int:

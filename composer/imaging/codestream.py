@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from composer.imaging.refusal import Reason, Refusal
 
 _START_OF_IMAGE = b"\xff\xd8"
+# End of image in T.81 and T.87, end of codestream in T.800; coded data cannot contain it.
 _END_MARKER = b"\xff\xd9"
-"""End of image in T.81 and T.87, end of codestream in T.800; coded data cannot contain it."""
 _START_OF_CODESTREAM = b"\xff\x4f\xff\x51"
 _START_OF_SCAN = 0xDA
 _STAND_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
@@ -52,7 +52,7 @@ def jpeg_frame(stream: bytes) -> Frame:
 
 
 def _marker(stream: bytes, position: int) -> tuple[int, int]:
-    """Return the marker at `position` and the length of its segment, without the marker."""
+    """Return the marker at ``position`` and the length of its segment, without the marker."""
     if stream[position] != 0xFF:
         raise Refusal(
             Reason.DAMAGED, f"no JPEG marker where one is due, at byte {position}; fetch the file again"

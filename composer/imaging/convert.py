@@ -8,7 +8,7 @@ from composer.imaging import dicom, jpeg, png
 from composer.imaging.encode import encode
 from composer.imaging.facts import Facts
 from composer.imaging.geometry import reshape
-from composer.imaging.header import spacing
+from composer.imaging.header import pixel_aspect
 from composer.imaging.picture import Picture
 from composer.imaging.recipe import Recipe
 from composer.imaging.sniff import Kind, contradicts_extension, sniff
@@ -28,9 +28,9 @@ class Conversion:
 
     Attributes
     ----------
-    data : bytes
+    data
         The whole file.
-    facts : Facts
+    facts
         What was found and done.
     """
 
@@ -45,9 +45,9 @@ def convert(source: Source, recipe: Recipe) -> Conversion:
 
     Parameters
     ----------
-    source : Source
+    source
         A PNG, JPEG or DICOM file; what it is is read from its content, not from its name.
-    recipe : Recipe
+    recipe
         What the picture shall be.
 
     Returns
@@ -74,7 +74,7 @@ def convert(source: Source, recipe: Recipe) -> Conversion:
 
     start = perf_counter()
     levels = render(picture, recipe, facts)
-    aspect = 1.0 if picture.header is None else spacing(picture.header.dataset, facts)
+    aspect = 1.0 if picture.header is None else pixel_aspect(picture.header.dataset, facts)
     levels = reshape(levels, aspect, recipe.size, recipe.resize, facts)
     facts.tone_ms = _milliseconds(start)
 

@@ -1,6 +1,7 @@
 """DICOM files (PS3.10): from the bytes of a file to stored values."""
 
 import io
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from pydicom.pixels.processing import apply_color_lut
 from composer.imaging import codestream
 from composer.imaging.facts import Facts
 from composer.imaging.header import Header, read_header
-from composer.imaging.libraries import GDCM, PILLOW, PYDICOM, check_size, guarded
+from composer.imaging.libraries import GDCM, PILLOW, PYDICOM, check_size, guarded, quiet
 from composer.imaging.picture import Picture, Values
 from composer.imaging.raster import luma
 from composer.imaging.refusal import Reason, Refusal
@@ -94,14 +95,16 @@ def _check_complete(dataset: Dataset, data: bytes) -> None:
         return
     if data[128:132] != b"DICM" and "Rows" not in dataset and "SOPClassUID" not in dataset:
         raise Refusal(
-            Reason.MISLABELLED, "the content is of no known format, expected were PNG, JPEG or DICOM"
+            Reason.MISLABELLED,
+            "the content is of no known format, expected were PNG, JPEG or DICOM; fetch the file again",
         )
     # pydicom drops the whole data set when encapsulated pixel data lacks its delimiter, and stops without a
     # word inside the header of an element.
     last = list(dataset.values())[-1] if len(dataset) else None
     if last is None or (isinstance(last, RawDataElement) and last.value_tell + last.length < len(data)):
         raise Refusal(Reason.TRUNCATED, "the file ends inside the DICOM data set; fetch it again")
-    raise Refusal(Reason.UNSUPPORTED, "the DICOM file holds no PixelData (7FE0,0010); it is no image")
+    message = "the DICOM file holds no PixelData (7FE0,0010), a radiograph was expected; replace it by one"
+    raise Refusal(Reason.UNSUPPORTED, message)
 
 
 def _transfer_syntax(dataset: Dataset) -> uid.UID:
@@ -117,7 +120,9 @@ def _transfer_syntax(dataset: Dataset) -> uid.UID:
 def _pixel_data(dataset: Dataset, header: Header, syntax: uid.UID) -> bytes:
     """Return the value of PixelData after checking that it is whole."""
     if syntax not in _ENCAPSULATED and syntax not in _NATIVE:
-        message = f"no decoder for transfer syntax {syntax}; convert the file to Explicit VR Little Endian"
+        # What is no UID could be any text.
+        found = syntax if syntax.is_valid else "that is no UID"
+        message = f"no decoder for a transfer syntax {found}; convert the file to Explicit VR Little Endian"
         raise Refusal(Reason.UNSUPPORTED, message)
     value = dataset[_PIXEL_DATA].value
     if not isinstance(value, bytes) or not value:
@@ -176,12 +181,13 @@ def _decode_pixels(value: bytes, header: Header, syntax: uid.UID, facts: Facts) 
         "correct_unused_bits": False,
     }
     decoder = get_decoder(coding.syntax)
-    pixels, properties = decoder.as_array(value, index=0, decoding_plugin=coding.plugin, **options)
+    with quiet() if coding.library == GDCM else nullcontext():
+        pixels, properties = decoder.as_array(value, index=0, decoding_plugin=coding.plugin, **options)
     return pixels, str(properties["photometric_interpretation"])
 
 
 def _stored_values(pixels: Values, header: Header, facts: Facts) -> Values:
-    """Return `pixels` reduced to the stored bits and sign extended (PS3.5 8.1.1)."""
+    """Return ``pixels`` reduced to the stored bits and sign extended (PS3.5 8.1.1)."""
     lowest, highest = header.stored_range
     shift = header.high_bit + 1 - header.bits_stored
     if shift == 0 and lowest <= pixels.min() and pixels.max() <= highest:
@@ -204,11 +210,14 @@ def _grey_of_colour(pixels: Values, interpretation: str, header: Header, facts: 
         pixels = apply_color_lut(pixels, header.dataset)
         maximum = (1 << 8 * pixels.dtype.itemsize) - 1
     if pixels.ndim != 3 or pixels.shape[2] < 3:
-        message = f"PhotometricInterpretation (0028,0004) is {interpretation}, expected were grey values"
+        found = facts.photometric_interpretation or "no code of the standard"
+        message = f"PhotometricInterpretation (0028,0004) is {found}, expected MONOCHROME1 or MONOCHROME2"
+        message += "; convert the file to one of them"
         raise Refusal(Reason.UNSUPPORTED, message)
     colour = pixels[..., :3]
     difference = np.ptp(colour, axis=2) * (255 / maximum)
     if (difference > 2).mean() > 0.01:
-        message = "the image is in real colour, more than 1 % of its pixels are not grey; it is no radiograph"
+        found = "more than 1 % of the pixels are coloured, expected were grey values"
+        message = f"{found}; replace the file by the radiograph"
         raise Refusal(Reason.UNSUPPORTED, message)
     return luma(colour, maximum)

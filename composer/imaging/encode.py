@@ -14,10 +14,10 @@ def encode(levels: Levels, recipe: Recipe) -> bytes:
 
     Parameters
     ----------
-    levels : float32 ndarray of shape (rows, columns)
-        0 black to 1 white.
-    recipe : Recipe
-        `image_format`, `image_mode` and `jpeg_quality` are used.
+    levels
+        Of any size; 0 black to 1 white.
+    recipe
+        ``image_format``, ``image_mode`` and ``jpeg_quality`` are used.
     """
     file = io.BytesIO()
     if recipe.image_format == "png16":

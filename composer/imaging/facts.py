@@ -15,25 +15,48 @@ class Facts:
 
     Attributes
     ----------
-    source_format : 'png', 'jpeg' or 'dicom', by content
-    transfer_syntax : UID of the coding of a DICOM file
-    decoder : library and version that decoded the pixels
-    bits_allocated, bits_stored : bits of a pixel in the file and bits in use
-    photometric_interpretation, presentation_lut_shape : as in the file
-    voi_kind : 'lut', 'window', 'full', 'minmax', or 'none' (values taken as they are)
-    voi_index : which of several windows or tables was used, from 0
-    window_center, window_width, voi_lut_function : of the window used
-    rescale_slope, rescale_intercept : of the file, when there is no modality look-up table
-    full_scale : stored value of a PNG or JPEG that became white
-    inverted : whether black and white were exchanged, by photometric interpretation or by configuration
-    native_rows, native_columns : size of the source
-    pixel_spacing_row, pixel_spacing_column : distance of rows, of columns
-    scale_row, scale_column : picture pixels per source pixel, down and across
-    crop_box : left, top, right, bottom of what is shown, in source pixels
-    pad_box : left, top, right, bottom of the picture inside its black margin, when padded
-    rows, columns : size of the picture
-    flags : sorted names of what is worth knowing
-    read_ms, decode_ms, tone_ms, encode_ms : time spent; tone includes geometry
+    source_format
+        ``png``, ``jpeg`` or ``dicom``, by content.
+    transfer_syntax
+        UID of the coding of a DICOM file.
+    decoder
+        Library and version that decoded the pixels.
+    bits_allocated, bits_stored
+        Bits of a pixel in the file, and bits in use.
+    photometric_interpretation, presentation_lut_shape
+        As in the DICOM file, in capitals.
+    patient_sex, patient_age, view_position, patient_orientation
+        As written in the DICOM file, several values joined by backslashes. None when absent, empty or longer
+        than the 16 characters of a code: other text could name somebody. Nothing else that a header says of
+        a patient is copied.
+    voi_kind
+        ``lut``, ``window``, ``full``, ``minmax``, or ``none`` (values taken as they are).
+    voi_index
+        Which of several windows or tables was used, from 0.
+    window_center, window_width, voi_lut_function
+        Of the window used.
+    rescale_slope, rescale_intercept
+        Of the file, when there is no modality look-up table.
+    full_scale
+        Stored value of a PNG or JPEG that became white.
+    inverted
+        Whether black and white were exchanged, by photometric interpretation or by configuration.
+    native_rows, native_columns
+        Size of the source.
+    pixel_spacing_row, pixel_spacing_column
+        Distance of rows, of columns.
+    scale_row, scale_column
+        Picture pixels per source pixel, down and across.
+    crop_box
+        Left, top, right, bottom of what is shown, in source pixels.
+    pad_box
+        Left, top, right, bottom of the picture inside its black margin, when padded.
+    rows, columns
+        Size of the picture.
+    flags
+        Sorted names of what is worth knowing.
+    read_ms, decode_ms, tone_ms, encode_ms
+        Time spent; tone includes geometry.
     """
 
     source_format: str = ""
@@ -43,6 +66,10 @@ class Facts:
     bits_stored: int = 0
     photometric_interpretation: str | None = None
     presentation_lut_shape: str | None = None
+    patient_sex: str | None = None
+    patient_age: str | None = None
+    view_position: str | None = None
+    patient_orientation: str | None = None
     voi_kind: str = "none"
     voi_index: int | None = None
     window_center: float | None = None
@@ -69,7 +96,7 @@ class Facts:
     encode_ms: float = 0.0
 
     def flag(self, name: str) -> None:
-        """Add `name` to the flags, which stay sorted and without repetition."""
+        """Add ``name`` to the flags, which stay sorted and without repetition."""
         self.flags = sorted({*self.flags, name})
 
     def as_dict(self) -> dict[str, Any]:

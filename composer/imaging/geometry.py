@@ -9,8 +9,8 @@ from composer.imaging.facts import Facts
 from composer.imaging.picture import Levels
 from composer.imaging.recipe import Resize
 
+# Pixels whose aspect differs from 1 by no more are taken as square.
 _SQUARE_TOLERANCE = 0.005
-"""Pixels whose aspect differs from 1 by less are taken as square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +19,16 @@ class Layout:
 
     Attributes
     ----------
-    scaled_rows, scaled_columns : size that the whole source would have
-    box : left, top, right, bottom of the part shown, in pixels of the scaled source
-    rows, columns : size of the picture
-    left, top : where the part shown lies in the picture
-    upscaled : whether the source has too few pixels
+    scaled_rows, scaled_columns
+        Size that the whole source would have.
+    box
+        Left, top, right, bottom of the part shown, in pixels of the scaled source.
+    rows, columns
+        Size of the picture.
+    left, top
+        Where the part shown lies in the picture.
+    upscaled
+        Whether the source has too few pixels.
     """
 
     scaled_rows: int
@@ -36,7 +41,7 @@ class Layout:
     upscaled: bool = False
 
     def native_box(self, rows: int, columns: int) -> tuple[float, float, float, float]:
-        """Return `box` in pixels of the source, which has `rows` by `columns`."""
+        """Return ``box`` in pixels of the source, which has ``rows`` by ``columns``."""
         left, top, right, bottom = self.box
         return (
             left * columns / self.scaled_columns,
@@ -47,17 +52,17 @@ class Layout:
 
 
 def plan_layout(rows: int, columns: int, pixel_aspect: float, size: int, resize: Resize) -> Layout:
-    """Return the layout for a source of `rows` by `columns` pixels.
+    """Return the layout for a source of ``rows`` by ``columns`` pixels.
 
     Parameters
     ----------
-    rows, columns : int
+    rows, columns
         Size of the source.
-    pixel_aspect : float
+    pixel_aspect
         Height of a pixel over its width.
-    size : int
+    size
         Side of the picture.
-    resize : {'crop', 'pad', 'fit', 'stretch'}
+    resize
         As in `Recipe`.
     """
     if resize == "stretch":
@@ -79,7 +84,7 @@ def plan_layout(rows: int, columns: int, pixel_aspect: float, size: int, resize:
 
 
 def _crop(height: float, width: float, size: int) -> Layout:
-    """Bring the short side to `size` and keep the centre, with the roundings of torchvision as in MaCheX."""
+    """Bring the short side to ``size`` and keep the centre, with torchvision's roundings as in MaCheX."""
     short = min(height, width)
     scaled_rows = size if height == short else int(size * height / short)
     scaled_columns = size if width == short else int(size * width / short)
@@ -93,14 +98,14 @@ def place(levels: Levels, layout: Layout) -> Levels:
 
     Parameters
     ----------
-    levels : float32 ndarray of shape (rows, columns)
+    levels
         The source, 0 to 1.
-    layout : Layout
+    layout
         What `plan_layout` returned for this size.
 
     Returns
     -------
-    float32 ndarray of shape (layout.rows, layout.columns)
+    Levels of shape (layout.rows, layout.columns)
         0 to 1. Without any change of scale the values are those of the source, exactly; otherwise they come
         from one antialiased Lanczos resampling.
     """
@@ -128,20 +133,24 @@ def _resample(levels: Levels, layout: Layout) -> Levels:
 
 
 def reshape(levels: Levels, pixel_aspect: float, size: int, resize: Resize, facts: Facts) -> Levels:
-    """Bring `levels` to the size of the picture, and note in `facts` how.
+    """Bring ``levels`` to the size of the picture, and note in ``facts`` how.
 
     Parameters
     ----------
-    levels : float32 ndarray of shape (rows, columns)
-    pixel_aspect : float
+    levels
+        The source, 0 to 1.
+    pixel_aspect
         Height of a pixel over its width.
-    size : int
-    resize : {'crop', 'pad', 'fit', 'stretch'}
-    facts : Facts
+    size
+        Side of the picture.
+    resize
+        As in `Recipe`.
+    facts
+        Receives sizes, scales and boxes.
 
     Returns
     -------
-    float32 ndarray, of shape (size, size) but for 'fit'
+    Levels of shape (size, size), but for ``fit``
     """
     if abs(pixel_aspect - 1) <= _SQUARE_TOLERANCE:
         pixel_aspect = 1.0

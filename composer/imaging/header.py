@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
 from composer.imaging.facts import Facts
 from composer.imaging.refusal import Reason, Refusal
 
 _MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
+# The most that the standard allows for a code (CS; PS3.5 6.2). Longer text could be anything, a name too.
+_LONGEST_CODE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +21,20 @@ class Header:
 
     Attributes
     ----------
-    dataset : the whole data set, for the modules of tone
-    rows, columns : size in pixels
-    samples_per_pixel : 1, or 3 for colour
-    bits_allocated, bits_stored, high_bit : as PS3.5 8.1.1 defines them
-    signed : whether stored values are two's complement
-    photometric_interpretation : as in the file, MONOCHROME2 or RGB where it is absent
-    little_endian : byte order of the data set
+    dataset
+        The whole data set, for the modules of tone.
+    rows, columns
+        Size in pixels.
+    samples_per_pixel
+        1, or 3 for colour.
+    bits_allocated, bits_stored, high_bit
+        As PS3.5 8.1.1 defines them.
+    signed
+        Whether stored values are two's complement.
+    photometric_interpretation
+        As in the file, MONOCHROME2 or RGB where it is absent.
+    little_endian
+        Byte order of the data set.
     """
 
     dataset: Dataset
@@ -74,6 +84,26 @@ def text(dataset: Dataset, keyword: str) -> str | None:
     return str(value).strip().upper() or None if value is not None else None
 
 
+def code(dataset: Dataset, keyword: str) -> str | None:
+    """Return a coded element as written, stripped, its values joined by backslashes.
+
+    None when it is absent, empty, no text, or longer than the standard allows: nothing else that stands in
+    its place is ever copied.
+    """
+    try:
+        value = dataset.get(keyword)
+    except Exception:  # as in `numbers`
+        return None
+    values = value if isinstance(value, list | MultiValue) else [value]
+    parts = [item.strip() for item in values if isinstance(item, str)]
+    written = "\\".join(parts)
+    return _if_short(written) if len(parts) == len(values) and any(parts) else None
+
+
+def _if_short(value: str | None) -> str | None:
+    return value if value is not None and len(value) <= _LONGEST_CODE else None
+
+
 def items(dataset: Dataset, keyword: str) -> list[Dataset]:
     """Return the items of a sequence; empty when it is absent or broken."""
     try:
@@ -84,13 +114,13 @@ def items(dataset: Dataset, keyword: str) -> list[Dataset]:
 
 
 def first_integer(dataset: Dataset, keyword: str, default: int) -> int:
-    """Return the first value of a numeric element as an integer, or `default` when there is none."""
+    """Return the first value of a numeric element as an integer, or ``default`` when there is none."""
     values = numbers(dataset, keyword)
     return int(values[0]) if values else default
 
 
 def read_header(dataset: Dataset, little_endian: bool, facts: Facts) -> Header:
-    """Return the checked header, and note it in `facts`.
+    """Return the checked header, and note it in ``facts``.
 
     An absent BitsStored means all allocated bits, an absent HighBit the highest stored one. Values that
     contradict BitsAllocated are replaced likewise and flagged.
@@ -102,11 +132,12 @@ def read_header(dataset: Dataset, little_endian: bool, facts: Facts) -> Header:
     """
     allocated = first_integer(dataset, "BitsAllocated", 0)
     if allocated not in {1, 8, 16, 32}:
-        message = f"BitsAllocated (0028,0100) is {allocated}, expected 1, 8, 16 or 32"
+        message = f"BitsAllocated (0028,0100) is {allocated}, expected 1, 8, 16 or 32; fetch the file again"
         raise Refusal(Reason.DAMAGED, message)
     frames = first_integer(dataset, "NumberOfFrames", 1)
     if frames > 1:
-        message = f"NumberOfFrames (0028,0008) is {frames}, expected one; this is no single radiograph"
+        found = f"NumberOfFrames (0028,0008) is {frames}, expected 1"
+        message = f"{found}; save the frame that is the radiograph as a file of its own"
         raise Refusal(Reason.UNSUPPORTED, message)
     samples = first_integer(dataset, "SamplesPerPixel", 1)
     stored, high_bit = _bits(dataset, allocated, facts)
@@ -124,8 +155,11 @@ def read_header(dataset: Dataset, little_endian: bool, facts: Facts) -> Header:
         little_endian=little_endian,
     )
     facts.bits_allocated, facts.bits_stored = allocated, stored
-    facts.photometric_interpretation = header.photometric_interpretation
-    facts.presentation_lut_shape = text(dataset, "PresentationLUTShape")
+    facts.photometric_interpretation = _if_short(header.photometric_interpretation)
+    facts.presentation_lut_shape = _if_short(text(dataset, "PresentationLUTShape"))
+    facts.patient_sex, facts.patient_age = code(dataset, "PatientSex"), code(dataset, "PatientAge")
+    facts.view_position = code(dataset, "ViewPosition")
+    facts.patient_orientation = code(dataset, "PatientOrientation")
     return header
 
 
@@ -141,8 +175,8 @@ def _bits(dataset: Dataset, allocated: int, facts: Facts) -> tuple[int, int]:
     return stored, high_bit
 
 
-def spacing(dataset: Dataset, facts: Facts) -> float:
-    """Return the aspect of a pixel, height over width, and note the spacing in `facts`.
+def pixel_aspect(dataset: Dataset, facts: Facts) -> float:
+    """Return the aspect of a pixel, height over width, and note the spacing in ``facts``.
 
     PixelAspectRatio counts before PixelSpacing and ImagerPixelSpacing; a pair of zeros, which occurs, or an
     aspect outside of 0.5 to 2 is passed over. Without any the pixel is square.

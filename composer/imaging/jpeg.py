@@ -23,7 +23,7 @@ def decode(data: bytes, facts: Facts) -> Picture:
     frame = codestream.jpeg_frame(data)
     check_size(frame.rows, frame.columns)
     if frame.precision != 8:
-        text = f"a JPEG of {frame.precision} bits, expected were 8; only DICOM carries such streams"
+        text = f"a JPEG of {frame.precision} bits, expected were 8; convert it to a PNG of 16 bits"
         raise Refusal(Reason.UNSUPPORTED, text)
     facts.decoder = PILLOW
     facts.bits_allocated = facts.bits_stored = 8

@@ -1,9 +1,11 @@
 """The libraries behind imaging: settings that hold for the whole process, and the guard around calls."""
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import gdcm
 import PIL
@@ -13,13 +15,13 @@ from pydicom import config
 
 from composer.imaging.refusal import Reason, Refusal
 
+# Rows times columns of the largest image that is decoded: thirty times a large film, 1 GB as float32.
 MAXIMUM_PIXELS = 250_000_000
-"""Rows times columns of the largest image that is decoded: thirty times a large film, 1 GB as float32."""
 
 # The limit above is checked against every header before anything is allocated; Pillow's own is half the size,
 # and warns before it raises.
 Image.MAX_IMAGE_PIXELS = None
-# GDCM reports to standard error what it also returns.
+# GDCM reports to standard error what it also returns; the libraries inside it need `quiet` besides.
 gdcm.Trace.SetDebug(False)
 gdcm.Trace.SetWarning(False)
 gdcm.Trace.SetError(False)
@@ -41,7 +43,7 @@ def guarded(what: str) -> Iterator[None]:
 
     Parameters
     ----------
-    what : str
+    what
         What is being decoded, for the message. The library's own text is left out: it may quote the header.
 
     Raises
@@ -65,6 +67,30 @@ def guarded(what: str) -> Iterator[None]:
         raise Refusal(Reason.DAMAGED, message) from error
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Send what C code writes to standard error into nothing, for as long as the block runs.
+
+    The copies of libjpeg and OpenJPEG inside GDCM print lines that no setting turns off, for every stream of
+    12 bits and for many damaged ones, and would tear the progress bar of a run. Whether decoding worked is
+    told by GDCM's result. The process has one standard error, so other threads are silent meanwhile too;
+    workers have a single one.
+    """
+    try:
+        standard_error = os.dup(2)
+    except OSError:
+        # It is closed: there is nothing to keep quiet.
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb", buffering=0) as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
+
+
 def check_size(rows: int, columns: int) -> None:
     """Refuse an image by the size it announces, before anything is allocated.
 
@@ -74,9 +100,9 @@ def check_size(rows: int, columns: int) -> None:
         damaged without any pixels, too large above `MAXIMUM_PIXELS`.
     """
     if rows < 1 or columns < 1:
-        raise Refusal(Reason.DAMAGED, f"the header announces {columns} x {rows} pixels, there must be some")
+        message = f"the header announces {columns} x {rows} pixels, expected at least 1 x 1"
+        raise Refusal(Reason.DAMAGED, f"{message}; fetch the file again")
     if rows * columns > MAXIMUM_PIXELS:
-        message = (
-            f"the header announces {columns} x {rows} pixels, at most {MAXIMUM_PIXELS} in all are decoded"
-        )
+        found = f"the header announces {columns} x {rows} pixels, at most {MAXIMUM_PIXELS} in all are decoded"
+        message = f"{found}; fetch the file again, or scale it down if it is a radiograph"
         raise Refusal(Reason.TOO_LARGE, message)

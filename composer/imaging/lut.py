@@ -13,11 +13,11 @@ class LookUpTable:
 
     Attributes
     ----------
-    entries : int64 ndarray of shape (n,)
-        The output values.
-    first : int
+    entries
+        The output values, of shape (n,).
+    first
         Input value of the first entry; smaller inputs give the first entry, larger ones the last.
-    depth : int
+    depth
         Bits per entry, as declared.
     """
 
@@ -26,7 +26,7 @@ class LookUpTable:
     depth: int
 
     def __call__(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return the entries for `values`, of the same shape."""
+        """Return the entries for ``values``, of the same shape."""
         index = np.clip(np.rint(values).astype(np.int64) - self.first, 0, len(self.entries) - 1)
         return self.entries[index]
 
@@ -36,11 +36,11 @@ def read_lut(item: Dataset, signed: bool, little_endian: bool) -> LookUpTable | 
 
     Parameters
     ----------
-    item : Dataset
+    item
         An item of ModalityLUTSequence or VOILUTSequence.
-    signed : bool
+    signed
         Whether the values that go into the table can be negative: then its first input value is signed.
-    little_endian : bool
+    little_endian
         Byte order of the data set.
 
     Returns
@@ -61,7 +61,7 @@ def read_lut(item: Dataset, signed: bool, little_endian: bool) -> LookUpTable | 
 
 
 def _entries(data: object, count: int, little_endian: bool) -> NDArray[np.int64] | None:
-    """Return `count` entries of LUTData, which is bytes (OW), a list (US, SS) or a single number."""
+    """Return ``count`` entries of LUTData, which is bytes (OW), a list (US, SS) or a single number."""
     order = "<" if little_endian else ">"
     if isinstance(data, bytes):
         words = np.frombuffer(data[: len(data) // 2 * 2], dtype=f"{order}u2").astype(np.int64)

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from composer.imaging.header import Header
 
+# An array of any numeric type; the shape is said where it is used.
 Values = NDArray[Any]
-"""An array of any numeric type; the shape is said where it is used."""
+# Grey levels y of shape (rows, columns), 0 black to 1 white.
 Levels = NDArray[np.float32]
-"""Grey levels y of shape (rows, columns), 0 black to 1 white."""
 
 
 @dataclass(slots=True)
@@ -20,10 +20,10 @@ class Picture:
 
     Attributes
     ----------
-    stored : ndarray of shape (rows, columns)
-        Integers as stored in the file; or float32 in [0, 1] where decoding already gave the finished tone
-        (colour brought to luma, alpha composited).
-    header : Header, optional
+    stored
+        Of shape (rows, columns): integers as stored in the file; or float32 in [0, 1] where decoding already
+        gave the finished tone (colour brought to luma, alpha composited).
+    header
         The DICOM attributes that tone needs; None for PNG and JPEG.
     """
 

@@ -61,7 +61,9 @@ def _check_chunks(data: bytes) -> None:
             text = f"wrong checksum of a PNG chunk {kind!r}; fetch the file again"
             raise Refusal(Reason.DAMAGED, text)
         if kind == b"acTL":
-            raise Refusal(Reason.UNSUPPORTED, "an animated PNG, expected was one still image")
+            raise Refusal(
+                Reason.UNSUPPORTED, "an animated PNG, expected was one still image; save that as a PNG"
+            )
         if kind == b"IEND":
             return
     text = f"the file ends after {len(data)} bytes inside the PNG stream; fetch it again"

@@ -11,10 +11,10 @@ def inverts(photometric_interpretation: str, facts: Facts) -> bool:
 
     Parameters
     ----------
-    photometric_interpretation : str
+    photometric_interpretation
         MONOCHROME1 or MONOCHROME2.
-    facts : Facts
-        Holds `presentation_lut_shape`; receives the flag.
+    facts
+        Holds ``presentation_lut_shape``; receives the flag.
     """
     inverse = photometric_interpretation == "MONOCHROME1"
     contradiction = "IDENTITY" if inverse else "INVERSE"

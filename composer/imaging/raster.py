@@ -23,14 +23,14 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 
 
 def grey(image: Image.Image, facts: Facts) -> Values:
-    """Return the grey channel of `image`, loaded, as it should stand.
+    """Return the grey channel of ``image``, loaded, as it should stand.
 
     Equal colour channels are one grey channel; others are brought to luma and flagged. Constant alpha is
     dropped, other alpha composited on black.
 
     Returns
     -------
-    ndarray of shape (rows, columns)
+    Values of shape (rows, columns)
         uint8 or uint16 as stored, or float32 in [0, 1] after luma or alpha.
     """
     # Pillow clips 16-bit images when it converts them to other modes, so they are never converted.
@@ -44,7 +44,7 @@ def grey(image: Image.Image, facts: Facts) -> Values:
 
 
 def luma(colour: Values, maximum: int) -> Values:
-    """Return float32 luma in [0, 1] of `colour`, of shape (rows, columns, 3), whose white is `maximum`.
+    """Return float32 luma in [0, 1] of ``colour``, of shape (rows, columns, 3), whose white is ``maximum``.
 
     The weights are those of ITU-R BT.601, as in PS3.3 C.7.6.3.1.2.
     """
@@ -52,7 +52,7 @@ def luma(colour: Values, maximum: int) -> Values:
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """Return `image` in mode L, LA, RGB or RGBA."""
+    """Return ``image`` in mode L, LA, RGB or RGBA."""
     if "transparency" in image.info:
         return image.convert("LA" if image.mode in {"1", "L"} else "RGBA")
     if image.mode in {"L", "LA", "RGB", "RGBA"}:

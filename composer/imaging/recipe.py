@@ -15,26 +15,27 @@ class Recipe:
 
     Parameters
     ----------
-    size : int
+    size
         Side of the picture in pixels.
-    resize : {'crop', 'pad', 'fit', 'stretch'}
-        `crop` brings the short side to `size` and cuts the centre out; `pad` brings the long side to `size`
-        and adds black; `fit` does so without padding and never enlarges; `stretch` ignores the aspect.
-    image_format : {'jpg', 'png', 'png16'}
+    resize
+        ``crop`` brings the short side to ``size`` and cuts the centre out; ``pad`` brings the long side to
+        ``size`` and adds black; ``fit`` does so without padding and never enlarges; ``stretch`` ignores the
+        aspect.
+    image_format
         JPEG, PNG of 8 bits, or grey PNG of 16 bits.
-    image_mode : {'RGB', 'L'}
+    image_mode
         Three equal channels, or one. A PNG of 16 bits is always grey.
-    jpeg_quality : int
-        1 to 95, as Pillow counts.
-    tone : {'standard', 'minmax'}
-        `standard` follows the window or look-up table of a DICOM file; `minmax` stretches each DICOM image
-        from its own minimum to its own maximum.
-    invert : bool
+    jpeg_quality
+        1 to 100, as Pillow counts.
+    tone
+        ``standard`` follows the window or look-up table of a DICOM file; ``minmax`` stretches each DICOM
+        image from its own minimum to its own maximum.
+    invert
         Exchange black and white of the finished tone.
 
     Notes
     -----
-    `ARITHMETIC` is raised by hand when the same file and settings would give other pixels than before.
+    ``ARITHMETIC`` is raised by hand when the same file and settings would give other pixels than before.
     """
 
     ARITHMETIC: ClassVar[int] = 1

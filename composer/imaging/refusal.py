@@ -6,22 +6,22 @@ from enum import StrEnum
 class Reason(StrEnum):
     """The closed list of reasons for which an image is refused."""
 
+    # There is no file of that name.
     MISSING = "missing"
-    """There is no file of that name."""
+    # The file is there, but reading failed: permission, input/output error, a directory.
     UNREADABLE = "unreadable"
-    """The file is there, but reading failed: permission, input/output error, a directory."""
+    # The file has no bytes.
     EMPTY = "empty"
-    """The file has no bytes."""
+    # The file ends before the image does.
     TRUNCATED = "truncated"
-    """The file ends before the image does."""
+    # The content contradicts its own format.
     DAMAGED = "damaged"
-    """The content contradicts its own format."""
+    # The content is no image at all: a web page, text, an archive.
     MISLABELLED = "mislabelled"
-    """The content is no image at all: a web page, text, an archive."""
+    # A sound file of a kind that is not converted: several frames, real colour, an unknown coding.
     UNSUPPORTED = "unsupported"
-    """A sound file of a kind that is not converted: several frames, real colour, an unknown coding."""
+    # The file or the image it announces is larger than any radiograph.
     TOO_LARGE = "too large"
-    """The file or the image it announces is larger than any radiograph."""
 
 
 class Refusal(Exception):  # noqa: N818  # the outcome of one image, not an error of the program
@@ -29,15 +29,10 @@ class Refusal(Exception):  # noqa: N818  # the outcome of one image, not an erro
 
     Parameters
     ----------
-    reason : Reason
+    reason
         One of the fixed list; the same file always gives the same one.
-    message : str
+    message
         What was found, what was expected and what to do, without any value that could identify a patient.
-
-    Attributes
-    ----------
-    reason : Reason
-    message : str
     """
 
     def __init__(self, reason: Reason, message: str) -> None:
@@ -47,4 +42,4 @@ class Refusal(Exception):  # noqa: N818  # the outcome of one image, not an erro
         self.message = message
 
     def __str__(self) -> str:
-        return f"{self.reason}: {self.message}"
+        return self.message

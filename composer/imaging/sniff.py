@@ -39,7 +39,7 @@ _BARE_DICOM = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
 
 
 def sniff(data: bytes) -> Kind:
-    """Return the kind of image that `data` holds, by magic bytes.
+    """Return the kind of image that ``data`` holds, by magic bytes.
 
     Raises
     ------
@@ -67,19 +67,22 @@ def _refusal(data: bytes) -> Refusal:
     if len(data) < 132 and (
         PNG_SIGNATURE.startswith(data) or JPEG_SIGNATURE.startswith(data) or not any(data)
     ):
-        raise Refusal(Reason.TRUNCATED, f"only {len(data)} bytes, less than any header; fetch the file again")
+        return Refusal(
+            Reason.TRUNCATED, f"only {len(data)} bytes, less than any header; fetch the file again"
+        )
     if not any(data[:4096]):
         return Refusal(Reason.DAMAGED, "the file begins with zero bytes only; fetch it again")
     for magic, name in _OTHER_IMAGES.items():
         if data.startswith(magic):
-            return Refusal(Reason.UNSUPPORTED, f"this is {name}, expected were PNG, JPEG or DICOM")
+            text = f"this is {name}, expected were PNG, JPEG or DICOM; convert it to PNG"
+            return Refusal(Reason.UNSUPPORTED, text)
     head = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
     found = next((name for magic, name in _NO_IMAGES.items() if head.startswith(magic)), "of no known format")
-    raise Refusal(
+    return Refusal(
         Reason.MISLABELLED, f"the content is {found}, expected were PNG, JPEG or DICOM; fetch it again"
     )
 
 
 def contradicts_extension(path: str, kind: Kind) -> bool:
-    """Return whether the extension of `path` stands for another kind of image than the content."""
+    """Return whether the extension of ``path`` stands for another kind of image than the content."""
     return _EXTENSIONS.get(PurePath(path).suffix.lower(), kind) != kind

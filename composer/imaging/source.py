@@ -7,8 +7,8 @@ from pathlib import Path
 
 from composer.imaging.refusal import Reason, Refusal
 
+# Larger files are refused unread: the largest radiographs of the public releases have some 30 MB.
 MAXIMUM_BYTES = 1 << 30
-"""Larger files are refused unread: the largest radiographs of the public releases have some 30 MB."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,11 @@ class Source:
 
     Parameters
     ----------
-    path : str
+    path
         The file.
-    offset : int, optional
+    offset
         First byte of the member; without it the image is the whole file.
-    size : int, optional
+    size
         Length of the member in bytes; without it the image reaches to the end of the file.
     """
 
@@ -44,7 +44,8 @@ class Source:
                 file.seek(start)
                 data = _read_all(file.fileno(), length)
         except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-            raise Refusal(Reason.MISSING, f"there is no such file ({type(error).__name__})") from error
+            text = f"there is no such file ({type(error).__name__}); fetch it"
+            raise Refusal(Reason.MISSING, text) from error
         except OSError as error:
             text = f"reading failed: {error.strerror or type(error).__name__}; check permissions and the disk"
             raise Refusal(Reason.UNREADABLE, text) from error
@@ -56,18 +57,19 @@ class Source:
     def _length(self, start: int) -> int:
         status = Path(self.path).stat()
         if not stat.S_ISREG(status.st_mode):
-            raise Refusal(Reason.UNREADABLE, "this is a directory or a device, a file was expected")
+            found = "this is a directory" if stat.S_ISDIR(status.st_mode) else "this is a device or a pipe"
+            raise Refusal(Reason.UNREADABLE, f"{found}, a file was expected; fetch that")
         length = max(0, status.st_size - start) if self.size is None else self.size
         if length == 0:
             raise Refusal(Reason.EMPTY, "the file has no bytes; fetch it again")
         if length > MAXIMUM_BYTES:
-            text = f"{length} bytes, at most {MAXIMUM_BYTES} are read; this is hardly a radiograph"
-            raise Refusal(Reason.TOO_LARGE, text)
+            found = f"{length} bytes, at most {MAXIMUM_BYTES} are read"
+            raise Refusal(Reason.TOO_LARGE, f"{found}; this is no radiograph, fetch the file again")
         return length
 
 
 def _read_all(descriptor: int, length: int) -> bytes:
-    """Read `length` bytes, fewer only at the end of the file; one call may deliver less on any storage."""
+    """Read ``length`` bytes, fewer only at the end of the file; one call may deliver less on any storage."""
     data = os.read(descriptor, length)
     if len(data) == length:
         return data

@@ -17,22 +17,22 @@ _MAXIMUM_TABLE_BITS = 16
 
 
 def render(picture: Picture, recipe: Recipe, facts: Facts, voi_index: int = 0) -> Levels:
-    """Return the finished tone of `picture`.
+    """Return the finished tone of ``picture``.
 
     Parameters
     ----------
-    picture : Picture
+    picture
         What a decoder returned.
-    recipe : Recipe
-        `tone` (for DICOM only) and `invert` are used.
-    facts : Facts
+    recipe
+        ``tone`` (for DICOM only) and ``invert`` are used.
+    facts
         Receives what was done.
-    voi_index : int
+    voi_index
         Which of several windows or tables of a DICOM file is meant, from 0.
 
     Returns
     -------
-    float32 ndarray of shape (rows, columns)
+    Levels of shape (rows, columns)
         0 black to 1 white.
     """
     if recipe.invert:
@@ -86,7 +86,7 @@ def _dicom_levels(stored: Values, header: Header, recipe: Recipe, facts: Facts, 
 
 
 def _look_up(stored: Values, lowest: int, highest: int, levels: Callable[[Doubles], Doubles]) -> Levels:
-    """Compute `levels` once for every possible value, then look each pixel up."""
+    """Compute ``levels`` once for every possible value, then look each pixel up."""
     table = levels(np.arange(lowest, highest + 1, dtype=np.float64)).astype(np.float32)
     index = stored if lowest == 0 else stored.astype(np.int32) - lowest
     return np.take(table, index)
@@ -106,7 +106,7 @@ class _Modality:
         return values * self.slope + self.intercept
 
     def range(self, lowest: float, highest: float) -> tuple[float, float]:
-        """Return the smallest and largest modality value for stored values from `lowest` to `highest`."""
+        """Return the smallest and largest modality value for stored values from ``lowest`` to ``highest``."""
         if self.lut is not None:
             return float(self.lut.entries.min()), float(self.lut.entries.max())
         ends = lowest * self.slope + self.intercept, highest * self.slope + self.intercept

@@ -21,8 +21,10 @@ class Window:
 
     Attributes
     ----------
-    center, width : float, in modality values
-    function : 'LINEAR', 'LINEAR_EXACT' or 'SIGMOID' (PS3.3 C.11.2.1.2 and C.11.2.1.3)
+    center, width
+        In modality values.
+    function
+        ``LINEAR``, ``LINEAR_EXACT`` or ``SIGMOID`` (PS3.3 C.11.2.1.2 and C.11.2.1.3).
     """
 
     center: float
@@ -35,7 +37,7 @@ class Window:
         return self.width >= 1 if self.function == "LINEAR" else self.width > 0
 
     def __call__(self, values: Doubles) -> Doubles:
-        """Return y in [0, 1] for modality `values` of any shape."""
+        """Return y in [0, 1] for modality ``values`` of any shape."""
         if self.function == "SIGMOID":
             # Far below the centre the exponential overflows to infinity, and y is 0 as it should be.
             with np.errstate(over="ignore"):
@@ -50,13 +52,13 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The range from `low` to `high` spread over [0, 1]."""
+    """The range from ``low`` to ``high`` spread over [0, 1]."""
 
     low: float
     high: float
 
     def __call__(self, values: Doubles) -> Doubles:
-        """Return y in [0, 1] for modality `values` of any shape; 0 when the range is empty."""
+        """Return y in [0, 1] for modality ``values`` of any shape; 0 when the range is empty."""
         if self.high <= self.low:
             return np.zeros_like(values)
         return np.clip((values - self.low) / (self.high - self.low), 0, 1)
@@ -88,14 +90,15 @@ def choose_voi(
 
     Parameters
     ----------
-    dataset : Dataset
-    signed : bool
+    dataset
+        Its VOI LUT module is read.
+    signed
         Whether modality values can be negative.
-    little_endian : bool
+    little_endian
         Byte order of the data set.
-    facts : Facts
-        Receives `voi_kind` and what belongs to it.
-    index : int
+    facts
+        Receives ``voi_kind`` and what belongs to it.
+    index
         Which of several windows or tables is meant, from 0.
     """
     tables = items(dataset, "VOILUTSequence")

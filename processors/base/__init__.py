@@ -1,28 +1,30 @@
 """What all processors share: the form they fill in, and how tables and folders are read."""
 
 from processors.base.contract import (
+    FORM,
     FRONTAL_VIEWS,
     VIEWS,
     Box,
     KnownBad,
     Label,
-    Member,
+    Location,
     Processor,
     Record,
     Release,
     SourceError,
     Split,
 )
-from processors.base.files import entries, glimpse, image_names, subfolders, tar_members, walk_images
+from processors.base.files import entries, first_names, image_names, subfolders, tar_members, walk_images
 from processors.base.tables import Table, find_table, floats, read_lines
 
 __all__ = [
+    "FORM",
     "FRONTAL_VIEWS",
     "VIEWS",
     "Box",
     "KnownBad",
     "Label",
-    "Member",
+    "Location",
     "Processor",
     "Record",
     "Release",
@@ -32,7 +34,7 @@ __all__ = [
     "entries",
     "find_table",
     "floats",
-    "glimpse",
+    "first_names",
     "image_names",
     "read_lines",
     "subfolders",

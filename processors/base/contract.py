@@ -31,16 +31,16 @@ class KnownBad(NamedTuple):
     """An image that people who read the whole release found wanting.
 
     ``state`` is ``"unreadable"`` or ``"absent"`` (the image is not tried) or ``"suspicious"`` (it is
-    written and flagged). ``source`` says who found it.
+    written and flagged). ``found_by`` is a person, a paper or a public list.
     """
 
     identity: str
     state: Literal["unreadable", "absent", "suspicious"]
     reason: str
-    source: str
+    found_by: str
 
 
-class Member(NamedTuple):
+class Location(NamedTuple):
     """Where an image lies: a path relative to the root, with forward slashes.
 
     ``offset`` and ``size`` in bytes are given when the path is an uncompressed archive that holds the image.
@@ -64,14 +64,17 @@ class Label(NamedTuple):
 
 
 class Box(NamedTuple):
-    """A rectangle around a finding: left, top, width, height in pixels of the grid of its record."""
+    """A rectangle around a finding: left, top, width, height in pixels of the grid of its record.
+
+    As published: it may run past the image. ``labeller`` is as for `Label`, None where the release does not say.
+    """
 
     label: str
     x: float
     y: float
     width: float
     height: float
-    reader: str | None = None
+    labeller: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,7 +113,7 @@ class Record:
 
     identity: str
     key: str
-    file: Member | None
+    file: Location | None
     view: str
     patient_id: str | None = None
     study_id: str | None = None
@@ -160,7 +163,7 @@ class Processor(ABC):
     def __init_subclass__(cls) -> None:
         if inspect.isabstract(cls):
             return
-        blanks = [part for part in _FORM if not hasattr(cls, part)]
+        blanks = [part for part in FORM if not hasattr(cls, part)]
         if blanks:
             raise TypeError(f"{cls.__name__} does not declare {', '.join(blanks)}")
 
@@ -169,6 +172,10 @@ class Processor(ABC):
         self.tables: list[str] = []
         self.warnings: list[str] = []
         self.layout = self.recognise()
+
+    def relative(self, path: Path) -> str:
+        """Return a path as the user sees it below the root, with forward slashes."""
+        return path.relative_to(self.root).as_posix()
 
     @abstractmethod
     def recognise(self) -> str:
@@ -179,14 +186,5 @@ class Processor(ABC):
         """Yield one record for every row of the tables and every image file, in any order."""
 
 
-_FORM = (
-    "name",
-    "folder",
-    "config_key",
-    "licence",
-    "access",
-    "homepage",
-    "citation",
-    "releases",
-    "known_bad",
-)
+# What a processor declares, in this order.
+FORM = tuple(Processor.__annotations__)

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from processors.base.contract import Member, SourceError
+from processors.base.contract import Location, SourceError
 
 
 def entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -49,12 +49,12 @@ def walk_images(folder: Path, suffixes: Sequence[str]) -> Iterator[str]:
                 yield f"{entry.name}/{path}"
 
 
-def glimpse(folder: Path) -> str:
+def first_names(folder: Path) -> str:
     """Return the first names in a folder, for a message that says what was found."""
     return ", ".join(entry.name for entry in entries(folder)[:5]) or "nothing"
 
 
-def tar_members(archive: Path, root: Path, suffixes: Sequence[str]) -> Iterator[tuple[str, Member]]:
+def tar_members(archive: Path, root: Path, suffixes: Sequence[str]) -> Iterator[tuple[str, Location]]:
     """Yield name and place of every image in an uncompressed tar file.
 
     The images are read from the archive where they lie; nothing is unpacked.
@@ -71,7 +71,7 @@ def tar_members(archive: Path, root: Path, suffixes: Sequence[str]) -> Iterator[
                 name = member.name.rpartition("/")[2]
                 if not member.isreg() or name.startswith(".") or not name.lower().endswith(tuple(suffixes)):
                     continue
-                yield name, Member(relative, member.offset_data, member.size)
+                yield name, Location(relative, member.offset_data, member.size)
             _check_end(archive, tar.offset)
     except tarfile.TarError as error:
         raise SourceError(

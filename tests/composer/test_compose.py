@@ -13,12 +13,12 @@ from PIL import Image
 from composer import compose as compose_module
 from composer.accounts import Accounts
 from composer.compose import compose, finish
+from composer.datasets import open_datasets
 from composer.demo import chexray14
 from composer.errors import Interrupted, OutputError, UsageError
 from composer.imaging import Source, convert
 from composer.ledger import Ledger
 from composer.settings import Settings
-from composer.sources import open_datasets
 from composer.worker import UNEXPECTED, Outcome, Task, make_image
 from tests.composer import toys
 
@@ -266,7 +266,7 @@ def test_fault_of_ours_is_an_outcome(root: Path, tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr("composer.worker.convert", broken)
     recipe = open_datasets(configured(tmp_path / "out", root))[0].recipe
-    outcome = make_image(Task(0, "a", Source("x"), str(tmp_path / "x.jpg"), recipe))
+    outcome = make_image(Task("a", Source("x"), str(tmp_path / "x.jpg"), recipe))
     assert outcome.reason == UNEXPECTED
     assert outcome.message is not None
     assert "ZeroDivisionError in test_compose.py" in outcome.message

@@ -11,9 +11,7 @@ from composer.index import write_index
 from composer.ledger import FACT_COLUMNS
 from composer.records import SCHEMA
 from processors.base import Box, Label
-from tests.composer.test_ledger import failed, written
-from tests.composer.test_results import joined
-from tests.composer.toys import Toy, record
+from tests.composer.toys import failed, joined, record, written
 
 
 @pytest.mark.parametrize(
@@ -45,7 +43,7 @@ def folder(tmp_path: Path) -> DatasetFolder:
         record("odd", boxes=[Box("Mass", 1.5, 2, 3, 4, "R1")], box_grid=(1024, 2048)),
     ]
     rows = joined(folder, records, [written("a"), written("b"), failed("c"), written("odd")])
-    write_index(folder, rows, Toy, "png")
+    write_index(folder, rows, "png")
     return folder
 
 
@@ -73,7 +71,7 @@ def test_parquet_has_the_same_rows_and_everything_known(folder: DatasetFolder) -
     ]
     assert (a["age"], a["sex"], a["class_label"], a["flags"]) == (51.5, "F", None, ["upscaled"])
     assert b["native"] == [("View Position", "PA")]
-    assert odd["boxes"] == [{"label": "Mass", "x": 1.5, "y": 2, "width": 3, "height": 4, "reader": "R1"}]
+    assert odd["boxes"] == [{"label": "Mass", "x": 1.5, "y": 2, "width": 3, "height": 4, "labeller": "R1"}]
     assert odd["box_grid"] == [1024, 2048]
     assert odd["flags"] == ["suspicious", "upscaled"]
 
@@ -87,6 +85,6 @@ def test_parquet_has_every_record_and_fact_column(folder: DatasetFolder) -> None
 
 def test_index_of_nothing_is_an_empty_object(tmp_path: Path) -> None:
     folder = DatasetFolder(tmp_path)
-    write_index(folder, joined(folder, [record("a")], []), Toy, "jpg")
+    write_index(folder, joined(folder, [record("a")], []), "jpg")
     assert json.loads(folder.index_json.read_text()) == {}
     assert pq.read_table(folder.index_parquet).num_rows == 0

@@ -7,16 +7,7 @@ import pytest
 from composer.errors import OutputError
 from composer.imaging import Facts
 from composer.ledger import SCHEMA, Ledger, read_ledger
-from composer.worker import Outcome
-
-
-def written(identity: str, size: int = 10) -> Outcome:
-    facts = Facts(source_format="png", native_rows=5, native_columns=7, flags=["upscaled"])
-    return Outcome(0, identity, bytes=size, sha256="ab", facts=facts)
-
-
-def failed(identity: str, reason: str = "truncated") -> Outcome:
-    return Outcome(0, identity, reason=reason, message="cut — short")
+from tests.composer.toys import failed, written
 
 
 @pytest.fixture

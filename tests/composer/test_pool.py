@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,6 +45,18 @@ def fail(number: int) -> int:
 
 def environment(_: int) -> tuple[str | None, int]:
     return os.environ.get("OMP_NUM_THREADS"), os.getpid()
+
+
+def end_at_once(*_: object) -> None:
+    os._exit(7)
+
+
+# Set when this module is loaded: by the fork server if it preloads it, else by the worker.
+LOADED_BY = os.getpid()
+
+
+def parent_has_loaded_this(_: int) -> bool:
+    return os.getppid() == LOADED_BY
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
@@ -109,7 +122,11 @@ def test_error_of_the_function_ends_the_round() -> None:
         list(pool.map(range(4)))
 
 
-def test_workers_use_one_thread_and_end_with_the_pool() -> None:
+def test_workers_use_one_thread_and_end_with_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The fork server of this process may have started without the setting that a test run gives.
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    monkeypatch.setenv("OMP_NUM_THREADS", "16")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     with Pool(environment, 2) as pool:
         answers = [answer for _, answer in pool.map(range(4))]
     pids = set()
@@ -120,4 +137,20 @@ def test_workers_use_one_thread_and_end_with_the_pool() -> None:
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
-    assert "OMP_NUM_THREADS" not in os.environ
+    assert os.environ["OMP_NUM_THREADS"] == "16"
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
+
+
+def test_function_of_the_workers_is_loaded_once_in_the_process_they_are_forked_from() -> None:
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    with Pool(parent_has_loaded_this, 1) as pool:
+        assert [answer for _, answer in pool.map([0])] == [True]
+
+
+def test_workers_that_cannot_start_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("composer.pool._serve", end_at_once)
+    with (
+        pytest.raises(OutputError, match=r"workers end as they start \(exit code 7\)"),
+        Pool(double, 2) as pool,
+    ):
+        list(pool.map(range(3)))

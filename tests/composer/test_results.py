@@ -3,32 +3,20 @@
 import csv
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from composer import results
 from composer.accounts import Accounts, account, closing_table
 from composer.folder import DatasetFolder
 from composer.index import write_index
-from composer.ledger import Ledger, read_ledger
-from composer.plan import make_plan
-from composer.records import table_of
 from composer.worker import Outcome
 from processors.base import Record
-from tests.composer.test_ledger import failed, written
-from tests.composer.toys import Toy, record, settings
+from tests.composer.toys import failed, joined, record, written
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> DatasetFolder:
     return DatasetFolder(tmp_path)
-
-
-def joined(folder: DatasetFolder, records: list[Record], outcomes: list[Outcome]) -> pa.Table:
-    with Ledger(folder.ledger) as ledger:
-        for outcome in outcomes:
-            ledger.append(outcome)
-    return results.join(make_plan(table_of(records), settings(), Toy, None), read_ledger(folder.ledger))
 
 
 def failure_rows(folder: DatasetFolder) -> list[dict[str, str]]:
@@ -50,6 +38,11 @@ def test_statuses_come_from_the_ledger_only_where_an_image_is_planned(folder: Da
         "e": "missing",
     }
     assert [row["bytes"] for row in rows] == [10, None, None, None, None]
+
+
+def test_deleted_image_is_to_be_written_again(folder: DatasetFolder) -> None:
+    rows = joined(folder, [record("a"), record("b")], [written("a"), written("b")], deleted=[1]).to_pylist()
+    assert [row["status"] for row in rows] == ["written", "to write"]
 
 
 def test_failures_are_named_with_their_class(folder: DatasetFolder) -> None:
@@ -95,7 +88,7 @@ def test_failures_file_goes_when_nothing_fails(folder: DatasetFolder) -> None:
 
 def counted(folder: DatasetFolder, records: list[Record], outcomes: list[Outcome], found: int) -> Accounts:
     rows = joined(folder, records, outcomes)
-    return account("toy", found, rows, write_index(folder, rows, Toy, "jpg"))
+    return account("toy", found, rows, write_index(folder, rows, "jpg"))
 
 
 def test_accounts_balance(folder: DatasetFolder) -> None:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from composer.errors import UsageError
-from composer.settings import Settings, load_settings, settings_model
+from composer.settings import KEYS_WITHOUT_PROCESSOR, Settings, load_settings, settings_model
 from processors import all_processors
 from processors.chexray14 import ChestXray14
 
@@ -115,8 +115,8 @@ def test_all_problems_are_reported_together_in_file_order(tmp_path: Path) -> Non
         ("line 3:", "RESIZE is given twice", "line 6"),
         ("line 4:", "NUM_WORKERS: found '4'", "integer"),
         ("line 5:", "CHEXRAY14_ROOT: found '/nowhere/at/all'", "no such folder"),
-        ("line 7:", "INVERT: found 'vindr'", "did you mean vindrcxr?"),
-        ("line 8:", "SPLITS: found 'tst'", "did you mean test?"),
+        ("line 7:", "INVERT: found ['vindr']", "did you mean vindrcxr?"),
+        ("line 8:", "SPLITS: found ['train', 'tst']", "did you mean test?"),
         ("line 9:", "JPEG_QUALITY: found 101", "100"),
     ]
     assert len(found) == len(expected)
@@ -186,12 +186,30 @@ def test_splits(tmp_path: Path, nih: Path, value: str, splits: tuple[str, ...]) 
     assert load_settings(write(tmp_path, text)).splits == splits
 
 
-@pytest.mark.parametrize(
-    "key", ["CHECKSUMS: true", "FAST_DECODE: true", "SCHEDULER: tcp://x:8786", "MIMIC_ROOT: /tmp"]
-)
+@pytest.mark.parametrize("line", ["SPLITS: al", "SPLITS: 3", "SPLITS: []", "INVERT: all", "INVERT: {a: b}"])
+def test_choices_that_are_none(tmp_path: Path, nih: Path, line: str) -> None:
+    (found,) = problems(tmp_path, f"MACHEX_PATH: out\nCHEXRAY14_ROOT: {nih}\n{line}\n")
+    assert f"line 3: {line[:6]}" in found
+    assert "expected" in found
+
+
+def test_unknown_user_is_a_mistake(tmp_path: Path, nih: Path) -> None:
+    (found,) = problems(tmp_path, f"MACHEX_PATH: ~nobody-of-that-name/x\nCHEXRAY14_ROOT: {nih}\n")
+    assert "there is no such user" in found
+
+
+@pytest.mark.parametrize("key", ["CHECKSUMS: true", "FAST_DECODE: true", "SCHEDULER: tcp://x:8786"])
 def test_what_this_version_lacks_is_refused_not_ignored(tmp_path: Path, nih: Path, key: str) -> None:
     (found,) = problems(tmp_path, f"MACHEX_PATH: out\nCHEXRAY14_ROOT: {nih}\n{key}\n")
     assert "not available in this version" in found
+
+
+def test_root_of_a_dataset_without_processor_is_refused(tmp_path: Path, nih: Path) -> None:
+    read = [processor.config_key for processor in all_processors()]
+    for key in [key for key in KEYS_WITHOUT_PROCESSOR if key not in read]:
+        (found,) = problems(tmp_path, f"MACHEX_PATH: out\nCHEXRAY14_ROOT: {nih}\n{key}: {nih}\n")
+        assert f"line 3: {key}" in found
+        assert "not available in this version" in found
 
 
 def test_settings_are_immutable(tmp_path: Path, nih: Path) -> None:

@@ -1,11 +1,20 @@
-"""A source of a few lines for tests that need records and no files."""
+"""A source of a few lines, and outcomes of a few words, for tests that need records and no files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
+from composer import results
+from composer.folder import DatasetFolder, image_name
+from composer.imaging import Facts
+from composer.ledger import Ledger, read_ledger
+from composer.plan import make_plan
+from composer.records import table_of
 from composer.settings import Settings, settings_model
-from processors.base import KnownBad, Member, Processor, Record, Release
+from composer.worker import Outcome
+from processors.base import KnownBad, Location, Processor, Record, Release
 
 
 class Toy(Processor):
@@ -30,10 +39,31 @@ class Toy(Processor):
 
 
 def record(identity: str, **values: Any) -> Record:  # noqa: ANN401 - any field of a record
-    defaults: dict[str, Any] = {"key": f"{identity}.png", "file": Member(f"{identity}.png"), "view": "PA"}
+    defaults: dict[str, Any] = {"key": f"{identity}.png", "file": Location(f"{identity}.png"), "view": "PA"}
     return Record(identity=identity, **{**defaults, **values})
 
 
 def settings(**values: Any) -> Settings:  # noqa: ANN401 - any key of the configuration
     keys = {key.upper(): value for key, value in values.items()}
     return settings_model().model_validate({"MACHEX_PATH": str(Path("unused").absolute()), **keys})
+
+
+def written(identity: str, size: int = 10) -> Outcome:
+    facts = Facts(source_format="png", native_rows=5, native_columns=7, flags=["upscaled"])
+    return Outcome(identity, bytes=size, sha256="ab", facts=facts)
+
+
+def failed(identity: str, reason: str = "truncated") -> Outcome:
+    return Outcome(identity, reason=reason, message="cut — short")
+
+
+def joined(
+    folder: DatasetFolder, records: Iterable[Record], outcomes: Iterable[Outcome], deleted: Iterable[int] = ()
+) -> pa.Table:
+    """Return the results of records and outcomes; every image is there but for the deleted numbers."""
+    with Ledger(folder.ledger) as ledger:
+        for outcome in outcomes:
+            ledger.append(outcome)
+    plan = make_plan(table_of(records), settings(), Toy, None)
+    present = {image_name(n, "jpg") for n in plan["number"].to_pylist() if n not in set(deleted)}
+    return results.join(plan, read_ledger(folder.ledger), present, "jpg")

@@ -63,7 +63,7 @@ class TestForm:
         assert source.config_key.endswith("_ROOT")
         assert source.config_key.isupper()
 
-    def test_homepage_can_be_opened(self, source: type[Processor]) -> None:
+    def test_homepage_is_an_address(self, source: type[Processor]) -> None:
         assert source.homepage.startswith("https://")
         assert not set(source.homepage) & set(" <>")
 
@@ -79,9 +79,9 @@ class TestForm:
             assert image.state in ("unreadable", "absent", "suspicious")
             assert image.identity.strip() == image.identity != ""
             assert image.reason
-            assert image.source
+            assert image.found_by
 
-    def test_the_class_says_which_releases_it_reads(self, source: type[Processor]) -> None:
+    def test_module_and_class_are_documented(self, source: type[Processor]) -> None:
         assert source.__doc__
         assert sys.modules[source.__module__].__doc__
 

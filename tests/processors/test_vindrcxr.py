@@ -127,11 +127,11 @@ class TestMiniature:
         ]
         assert positives(records[DISEASED])[-1] == ("consensus", "Other disease")
         assert len(records[TEST].labels) == 28
-        assert {box.reader for box in records[TEST].boxes} == {"consensus"}
+        assert {box.labeller for box in records[TEST].boxes} == {"consensus"}
 
     def test_boxes_are_left_top_width_height(self, miniature: Path) -> None:
         records = read(miniature)[1]
-        assert [(box.label, box.reader) for box in records[FIRST].boxes] == [
+        assert [(box.label, box.labeller) for box in records[FIRST].boxes] == [
             ("Lung Opacity", "R10"),
             ("Consolidation", "R8"),
             ("Nodule/Mass", "R8"),
@@ -222,7 +222,7 @@ class TestKaggle:
             Label("Consolidation", 1, "R8"),
             Label("Consolidation", 1, "R9"),
         ]
-        assert [box.reader for box in records[FIRST].boxes] == ["R10", "R8", "R8", "R9"]
+        assert [box.labeller for box in records[FIRST].boxes] == ["R10", "R8", "R8", "R9"]
         assert records[FIRST].boxes[2] == Box("Consolidation", 10.0, 20.0, 20.0, 30.0, "R8")
         assert records[THIRD].labels == [Label("No finding", 1, f"R{reader}") for reader in (3, 4, 5)]
         assert records[THIRD].boxes == []

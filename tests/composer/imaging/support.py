@@ -103,8 +103,16 @@ def reason_of(folder: Path, data: bytes, recipe: Recipe = NATIVE) -> Reason | No
     try:
         convert_bytes(folder, data, recipe)
     except Refusal as refusal:
-        return refusal.reason
+        return reason_with_remedy(refusal)
     return None
+
+
+def reason_with_remedy(refusal: Refusal) -> Reason:
+    """Return the reason, after checking that the message ends with what to do."""
+    found, _, remedy = refusal.message.rpartition("; ")
+    assert found, f"what is the user to do? {refusal.message}"
+    assert remedy.split()[0] in {"fetch", "convert", "save", "replace", "check", "this"}, remedy
+    return refusal.reason
 
 
 def film(rows: int = 96, columns: int = 80, bits: int = 12) -> NDArray[np.uint16]:

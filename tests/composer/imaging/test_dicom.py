@@ -89,6 +89,16 @@ def test_baseline_jpeg(tmp_path: Path) -> None:
     assert conversion.facts.decoder.startswith("Pillow ")
 
 
+def test_decoders_print_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for name in ENCAPSULATED:
+        data = bytearray(real_file(name).read_bytes())
+        assert reason_of(tmp_path, bytes(data)) is None
+        # Near the end of the stream, clear of its end marker.
+        data[-600:-300] = bytes(300)
+        reason_of(tmp_path, bytes(data))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_deflated_file(tmp_path: Path) -> None:
     conversion = convert_bytes(tmp_path, real_file("image_dfl.dcm").read_bytes())
     assert picture(conversion).mean() == pytest.approx(127.1160, abs=1e-4)

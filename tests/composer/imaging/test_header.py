@@ -9,8 +9,8 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from composer.imaging import Facts, Reason, Refusal
-from composer.imaging.header import numbers, read_header, spacing, text
-from tests.composer.imaging.support import make_dataset
+from composer.imaging.header import code, numbers, pixel_aspect, read_header, text
+from tests.composer.imaging.support import make_dataset, reason_with_remedy
 
 PIXELS = np.zeros((2, 3), dtype=np.uint16)
 
@@ -63,7 +63,53 @@ def test_contradicting_bits_are_flagged(elements: dict[str, int]) -> None:
 def test_impossible_headers_are_refused(elements: dict[str, int | None], reason: Reason) -> None:
     with pytest.raises(Refusal) as caught:
         read_header(make_dataset(PIXELS, **elements), True, Facts())
-    assert caught.value.reason is reason
+    assert reason_with_remedy(caught.value) is reason
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (b"045Y", "045Y"),
+        (b" f ", "f"),
+        (b"L\\F ", "L\\F"),
+        (b"\\F ", "\\F"),
+        (b"\\ ", None),
+        (b"  ", None),
+        (b"", None),
+        (b"SIXTEEN LETTERS.", "SIXTEEN LETTERS."),
+        (b"SEVENTEEN LETTERS", None),
+        (b"A NAME\\OF SOMEBODY", None),
+    ],
+)
+def test_codes_are_kept_as_written_unless_they_are_too_long(value: bytes, written: str | None) -> None:
+    assert code(_raw(0x0020, 0x0020, "CS", value), "PatientOrientation") == written
+
+
+@pytest.mark.parametrize(
+    ("vr", "value"),
+    [("PN", b"A^B"), ("OB", b"AB"), ("US", b"AB"), ("DS", b"1.5 "), ("SQ", b"")],
+)
+def test_what_is_no_code_is_not_copied(vr: str, value: bytes) -> None:
+    assert code(_raw(0x0010, 0x0040, vr, value), "PatientSex") is None
+
+
+def test_absent_code_is_none() -> None:
+    assert code(Dataset(), "PatientSex") is None
+
+
+def test_patient_and_view_are_noted() -> None:
+    elements = {
+        "PatientSex": "F",
+        "PatientAge": "045Y",
+        "ViewPosition": "PA",
+        "PatientOrientation": ["L", "F"],
+        "PresentationLUTShape": "IDENTITY",
+    }
+    facts = Facts()
+    read_header(make_dataset(PIXELS, **elements), True, facts)
+    assert (facts.patient_sex, facts.patient_age) == ("F", "045Y")
+    assert (facts.view_position, facts.patient_orientation) == ("PA", "L\\F")
+    assert facts.presentation_lut_shape == "IDENTITY"
 
 
 @pytest.mark.parametrize(
@@ -82,5 +128,5 @@ def test_aspect_of_a_pixel(
     elements: dict[str, list[float]], aspect: float, spacings: tuple[float | None, float | None]
 ) -> None:
     facts = Facts()
-    assert spacing(make_dataset(PIXELS, **elements), facts) == pytest.approx(aspect)
+    assert pixel_aspect(make_dataset(PIXELS, **elements), facts) == pytest.approx(aspect)
     assert (facts.pixel_spacing_row, facts.pixel_spacing_column) == spacings

@@ -1,11 +1,21 @@
 """The guard around decoding libraries."""
 
+import io
+import math
+import os
+import struct
+import subprocess
+import sys
+import warnings
 import zlib
 
 import pytest
+from PIL import Image
 
 from composer.imaging import Reason, Refusal
-from composer.imaging.libraries import MAXIMUM_PIXELS, check_size, guarded
+from composer.imaging.libraries import MAXIMUM_PIXELS, check_size, guarded, quiet
+from composer.imaging.sniff import PNG_SIGNATURE
+from tests.composer.imaging.support import reason_with_remedy
 
 
 @pytest.mark.parametrize(
@@ -32,6 +42,38 @@ def test_what_is_not_about_the_image_passes(error: type[BaseException]) -> None:
         raise error
 
 
+def test_standard_error_is_quiet_only_within_the_block(capfd: pytest.CaptureFixture[str]) -> None:
+    os.write(2, b"before ")
+    with quiet():
+        os.write(2, b"garble")
+    with pytest.raises(EOFError), quiet():
+        raise EOFError
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "before after"
+
+
+def test_closed_standard_error_is_no_obstacle() -> None:
+    program = (
+        "import os; from composer.imaging.libraries import quiet\n"
+        "os.close(2)\n"
+        "with quiet(): print('within', flush=True)\n"
+        "os.open(os.devnull, os.O_WRONLY)"
+    )
+    found = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True)
+    assert found.stdout.strip() == "within"
+
+
+def test_pillow_leaves_the_limit_of_pixels_to_us() -> None:
+    # Pillow's own limits, unless lifted, warn above 89 million pixels and raise above 179 million.
+    side = math.isqrt(MAXIMUM_PIXELS)
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    chunk = struct.pack(">I", len(header)) + b"IHDR" + header
+    data = PNG_SIGNATURE + chunk + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + b"\0\0\0\0IDAT"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Image.open(io.BytesIO(data)).size == (side, side)
+
+
 def test_size_is_checked() -> None:
     check_size(MAXIMUM_PIXELS, 1)
     for rows, columns, reason in [
@@ -41,4 +83,4 @@ def test_size_is_checked() -> None:
     ]:
         with pytest.raises(Refusal) as caught:
             check_size(rows, columns)
-        assert caught.value.reason is reason
+        assert reason_with_remedy(caught.value) is reason

@@ -83,6 +83,31 @@ def test_varying_alpha_is_composited_on_black(tmp_path: Path) -> None:
     assert conversion.facts.flags == ["alpha_composited"]
 
 
+@pytest.mark.parametrize(("mode", "dtype"), [("L", np.uint8), ("I;16", np.uint16)])
+def test_transparent_value_of_a_grey_image(tmp_path: Path, mode: str, dtype: type[np.generic]) -> None:
+    ramp = np.arange(0, 250, 50).astype(dtype).reshape(1, -1)
+    conversion = convert_bytes(tmp_path, image_bytes(Image.fromarray(ramp), "PNG", transparency=100))
+    # Of 16 bits the value is taken as it is, for Pillow makes no alpha of it.
+    expected = [0, 50, 0, 150, 200] if mode == "L" else np.rint(ramp[0] * (255 / 4095)).tolist()
+    assert picture(conversion).tolist() == [expected]
+    assert conversion.facts.flags == ["alpha_composited" if mode == "L" else "alpha_dropped"]
+
+
+def test_transparent_value_that_does_not_occur(tmp_path: Path) -> None:
+    ramp = np.arange(5, dtype=np.uint8).reshape(1, -1)
+    conversion = convert_bytes(tmp_path, image_bytes(Image.fromarray(ramp), "PNG", transparency=9))
+    np.testing.assert_array_equal(picture(conversion), ramp)
+    assert conversion.facts.flags == ["alpha_dropped"]
+
+
+@pytest.mark.parametrize("mode", ["1", "P"])
+def test_transparent_bit_and_transparent_palette_entry_are_black(tmp_path: Path, mode: str) -> None:
+    image = Image.fromarray(np.array([[True, False, True]])).convert(mode)
+    conversion = convert_bytes(tmp_path, image_bytes(image, "PNG", transparency=255))
+    assert picture(conversion).tolist() == [[0, 0, 0]]
+    assert conversion.facts.flags == ["alpha_composited"]
+
+
 def test_equal_channels_are_grey(tmp_path: Path) -> None:
     conversion = convert_bytes(tmp_path, image_bytes(Image.fromarray(RAMP).convert("RGB"), "PNG"))
     np.testing.assert_array_equal(picture(conversion), RAMP)

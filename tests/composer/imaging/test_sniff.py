@@ -4,6 +4,7 @@ import pytest
 
 from composer.imaging import Reason, Refusal
 from composer.imaging.sniff import contradicts_extension, sniff
+from tests.composer.imaging.support import reason_with_remedy
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def test_images_are_known_by_content(data: bytes, kind: str) -> None:
 def test_other_content_is_refused(data: bytes, reason: Reason) -> None:
     with pytest.raises(Refusal) as caught:
         sniff(data)
-    assert caught.value.reason is reason
+    assert reason_with_remedy(caught.value) is reason
 
 
 def test_extension_is_compared_with_the_content() -> None:

@@ -7,12 +7,13 @@ import pytest
 
 from composer.imaging import Reason, Refusal, Source
 from composer.imaging import source as source_module
+from tests.composer.imaging.support import reason_with_remedy
 
 
 def _reason(source: Source) -> Reason:
     with pytest.raises(Refusal) as caught:
         source.read()
-    return caught.value.reason
+    return reason_with_remedy(caught.value)
 
 
 def test_whole_file_is_read(tmp_path: Path) -> None:

@@ -61,8 +61,8 @@ def test_a_base_for_several_processors_needs_no_form() -> None:
         def shared(self) -> None: ...
 
     members = {"recognise": recognise, "records": records, "shared": records}
-    with pytest.raises(TypeError, match="Member does not declare"):
-        type("Member", (Family,), members)
+    with pytest.raises(TypeError, match="Location does not declare"):
+        type("Location", (Family,), members)
 
 
 def test_an_unusable_root_is_found_out_at_once(tmp_path: Path) -> None:

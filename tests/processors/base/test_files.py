@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from processors.base import Member, SourceError, entries, image_names, subfolders, tar_members, walk_images
+from processors.base import Location, SourceError, entries, image_names, subfolders, tar_members, walk_images
 
 
 def lay(root: Path, *paths: str) -> None:
@@ -88,7 +88,7 @@ class TestTar:
         assert list(found) == ["a.png", "b.PNG", "empty.png"]
         packed = archive.read_bytes()
         for content, member in zip(contents.values(), found.values(), strict=True):
-            assert member == Member("folder/images.tar", member.offset, len(content))
+            assert member == Location("folder/images.tar", member.offset, len(content))
             assert member.offset is not None
             assert packed[member.offset : member.offset + len(content)] == content
 

@@ -90,7 +90,7 @@ def _open(processor_type: type[Processor], settings: Settings) -> Dataset:
     unique = _first_of_each(records)
     plan = make_plan(unique, settings, processor_type, previous)
     _check_files(processor, plan)
-    _announce(processor, repeated=records.num_rows - unique.num_rows)
+    _announce(processor, found=unique.num_rows, repeated=records.num_rows - unique.num_rows)
     if previous is not None and (gone := pc.sum(vanished(plan, previous)).as_py()):
         log.warning(
             "%s: %s images of an earlier run are no longer in the source", processor.folder, f"{gone:,}"
@@ -112,9 +112,11 @@ def _check_files(processor: Processor, plan: pa.Table) -> None:
         )
 
 
-def _announce(processor: Processor, *, repeated: int) -> None:
+def _announce(processor: Processor, *, found: int, repeated: int) -> None:
     tables = ", ".join(processor.tables) or "no tables"
     log.info("%s: %s in %s; %s", processor.folder, processor.layout, processor.root, tables)
+    published = "; ".join(f"{release.images:,} in {release.name}" for release in processor.releases)
+    log.info("%s: %s images found; published: %s", processor.folder, f"{found:,}", published)
     for warning in processor.warnings:
         log.warning("%s: %s", processor.folder, warning)
     if repeated:

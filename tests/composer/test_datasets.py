@@ -1,0 +1,84 @@
+"""From roots to planned datasets: what is said, and what is refused, before anything is written."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from composer.compose import compose
+from composer.datasets import Dataset, open_datasets
+from composer.demo import vindrcxr
+from composer.errors import UsageError
+from composer.settings import Settings
+from processors.base import Record
+from processors.vindrcxr import VinDrCXR
+from tests.composer import toys
+from tests.composer.toys import record
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    vindrcxr.make(tmp_path / "vindr")
+    return toys.settings(machex_path=str(tmp_path / "out"), vindrcxr_root=str(tmp_path / "vindr"))
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, logger="composer")
+    return caplog
+
+
+def opened(settings: Settings, records: Iterable[Record], monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """Open the dataset as if its processor yielded these records."""
+    monkeypatch.setattr(VinDrCXR, "records", lambda _: iter(records))
+    (dataset,) = open_datasets(settings)
+    return dataset
+
+
+def test_what_was_recognised_is_said(settings: Settings, log: pytest.LogCaptureFixture) -> None:
+    open_datasets(settings)
+    assert "vindrcxr: PhysioNet" in log.text
+    assert "annotations/annotations_train.csv" in log.text
+    assert "12 images found; published: 18,000 in 1.0.0" in log.text
+
+
+def test_first_record_of_an_identity_counts_and_the_others_are_reported(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
+) -> None:
+    records = [record("b"), record("a", sex="F"), record("a", sex="M"), record("a", sex="M")]
+    dataset = opened(settings, records, monkeypatch)
+    assert dataset.plan.select(["identity", "sex"]).to_pylist() == [
+        {"identity": "a", "sex": "F"},
+        {"identity": "b", "sex": None},
+    ]
+    assert dataset.found == 2
+    assert "2 rows repeat an image; the first counts" in log.text
+
+
+def test_tables_without_any_file_are_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"2 images are listed in .*, but none of their files is here"):
+        opened(settings, [record("a", file=None), record("b", file=None)], monkeypatch)
+
+
+def test_vanished_images_are_reported(settings: Settings, log: pytest.LogCaptureFixture) -> None:
+    compose(open_datasets(settings), 1, progress=False)
+    root = settings.root(VinDrCXR)
+    assert root is not None
+    for table in (root / "annotations").iterdir():
+        table.unlink()
+    for film in (root / "test").glob("*.dicom"):
+        film.unlink()
+    open_datasets(settings)
+    assert "4 images of an earlier run are no longer in the source" in log.text
+
+
+def test_unreadable_root_is_a_problem_of_the_source(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: VinDrCXR) -> str:
+        raise PermissionError(13, "Permission denied", "/root/of/it")
+
+    monkeypatch.setattr(VinDrCXR, "recognise", refuse)
+    with pytest.raises(UsageError, match=r"VINDRCXR_ROOT: .*Permission denied: '/root/of/it'"):
+        open_datasets(settings)
