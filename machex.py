@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
+import os
+import signal
 import sys
+import traceback
 from collections.abc import Sequence
 
-from composer.errors import MaCheXError
+from composer.errors import Interrupted, MaCheXError, OutputError
 
 _DESCRIPTION = """\
 Composes public chest X-ray releases into one collection to train on.
@@ -72,6 +76,17 @@ def _with_default(arguments: Sequence[str]) -> list[str]:
     return list(arguments)
 
 
+def _set_up_streams() -> None:
+    """Make sure that output cannot end a run: streams may be closed, or know ASCII alone."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - open until the process ends
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _set_up_log(parsed: argparse.Namespace) -> None:
     logging.addLevelName(logging.INFO, "")
     logging.addLevelName(logging.WARNING, "warning: ")
@@ -80,11 +95,7 @@ def _set_up_log(parsed: argparse.Namespace) -> None:
     logging.getLogger("composer").setLevel(level)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; a user's mistake is a message, never a traceback."""
-    parsed = _parser().parse_args(_with_default(sys.argv[1:] if arguments is None else arguments))
-    _set_up_log(parsed)
-
+def _run(parsed: argparse.Namespace) -> int:
     try:
         # Only now are the heavy modules loaded, when the arguments are right.
         exit_code: int = importlib.import_module(f"composer.commands.{parsed.command}").run(parsed)
@@ -93,8 +104,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on", file=sys.stderr)
-        return 130
+        return Interrupted.exit_code
+    except BrokenPipeError:
+        # Whoever read the output has gone, as in `machex.py datasets | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Exception:
+        # Exit code 1, which Python gives, means that some images failed.
+        traceback.print_exc()
+        print("this is a fault of the program: please report it with the lines above", file=sys.stderr)
+        return OutputError.exit_code
     return exit_code
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; a user's mistake is a message, never a traceback."""
+    parsed = _parser().parse_args(_with_default(sys.argv[1:] if arguments is None else arguments))
+    _set_up_streams()
+    _set_up_log(parsed)
+    return _run(parsed)
 
 
 if __name__ == "__main__":

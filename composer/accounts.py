@@ -14,6 +14,9 @@ from composer.status import Status
 _STATUSES = (Status.WRITTEN, Status.LEFT_OUT, Status.KNOWN_BAD, Status.MISSING, Status.FAILED)
 
 
+REPEATED = "repeated row"
+
+
 @dataclass(frozen=True)
 class Accounts:
     """How many images of a dataset were found, and how many ended in each status.
@@ -23,7 +26,7 @@ class Accounts:
     dataset
         Folder name of the dataset.
     found
-        Images that the source knows of, counted where its records were read.
+        Records of the source, counted as they were read.
     indexed
         Rows of the index.
     by_status, by_rule, by_reason, by_flag
@@ -56,14 +59,25 @@ class Accounts:
             )
 
 
-def account(dataset: str, found: int, results: pa.Table, index: pa.Table) -> Accounts:
-    """Count the results of a dataset and the flags of its index."""
+def account(dataset: str, found: int, repeated: int, results: pa.Table, index: pa.Table) -> Accounts:
+    """Count the results of a dataset and the flags of its index, and check that they add up.
+
+    Parameters
+    ----------
+    found
+        Records of the source, counted as they were read.
+    repeated
+        Those among them that name an image again; they count as left out.
+    """
+    rules = _count(results.filter(pc.equal(results["status"], Status.LEFT_OUT))["rule"])
+    rules += Counter({REPEATED: repeated})
+    statuses = _count(results["status"]) + Counter({Status.LEFT_OUT: repeated})
     accounts = Accounts(
         dataset,
         found,
         index.num_rows,
-        _count(results["status"]),
-        _count(results.filter(pc.equal(results["status"], Status.LEFT_OUT))["rule"]),
+        statuses,
+        rules,
         _count(results.filter(pc.equal(results["status"], Status.FAILED))["reason"]),
         _count(pc.list_flatten(index["flags"])),
     )

@@ -66,7 +66,7 @@ def finish(dataset: Dataset) -> Accounts:
     joined = _results(dataset)
     index = write_index(dataset.folder, joined, dataset.recipe.extension)
     results.write_failures(dataset.folder, joined)
-    return account(dataset.name, dataset.found, joined, index)
+    return account(dataset.name, dataset.found, dataset.repeated, joined, index)
 
 
 def _results(dataset: Dataset) -> pa.Table:
@@ -118,9 +118,9 @@ def _tasks(dataset: Dataset, rows: pa.Table) -> Iterator[Task]:
         for row in batch.to_pylist():
             target = dataset.folder.path / image_name(row["number"], dataset.recipe.extension)
             source = Source(str(dataset.root / row["source"]), row["source_offset"], row["source_size"])
-            yield Task(row["identity"], source, str(target), dataset.recipe)
+            yield Task(row["number"], row["identity"], source, str(target), dataset.recipe)
 
 
 def _crashed(task: Task, lost: Lost) -> Outcome:
     message = f"the process that read it ended twice (exit code {lost.exit_code}); fetch the file again"
-    return Outcome(task.identity, reason=CRASHED, message=message)
+    return Outcome(task.number, task.identity, reason=CRASHED, message=message)

@@ -26,13 +26,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset of this run: where it lies, what is planned, and the plan of the run before."""
+    """A dataset of this run: where it lies, what is planned, and the plan of the run before.
+
+    ``found`` counts the records of the source, ``repeated`` those among them that name an image again.
+    """
 
     processor: type[Processor]
     root: Path
     folder: DatasetFolder
     recipe: Recipe
     found: int
+    repeated: int
     plan: pa.Table
     previous_plan: pa.Table | None
 
@@ -61,6 +65,8 @@ def open_datasets(settings: Settings, names: Sequence[str] = ()) -> list[Dataset
             datasets.append(_open(processor, settings))
         except (SourceError, UsageError, OSError) as error:
             problems.append(f"{processor.config_key}: {error}")
+        except UnicodeEncodeError:
+            problems.append(f"{processor.config_key}: a file or folder name is not UTF-8; rename it")
     if problems:
         raise UsageError("nothing was written, because these sources cannot be used:", problems)
     return datasets
@@ -90,12 +96,13 @@ def _open(processor_type: type[Processor], settings: Settings) -> Dataset:
     unique = _first_of_each(records)
     plan = make_plan(unique, settings, processor_type, previous)
     _check_files(processor, plan)
-    _announce(processor, found=unique.num_rows, repeated=records.num_rows - unique.num_rows)
+    repeated = records.num_rows - unique.num_rows
+    _announce(processor, plan, repeated)
     if previous is not None and (gone := pc.sum(vanished(plan, previous)).as_py()):
         log.warning(
             "%s: %s images of an earlier run are no longer in the source", processor.folder, f"{gone:,}"
         )
-    return Dataset(processor_type, root, folder, recipe, unique.num_rows, plan, previous)
+    return Dataset(processor_type, root, folder, recipe, records.num_rows, repeated, plan, previous)
 
 
 def _first_of_each(records: pa.Table) -> pa.Table:
@@ -112,12 +119,15 @@ def _check_files(processor: Processor, plan: pa.Table) -> None:
         )
 
 
-def _announce(processor: Processor, *, found: int, repeated: int) -> None:
+def _announce(processor: Processor, plan: pa.Table, repeated: int) -> None:
     tables = ", ".join(processor.tables) or "no tables"
     log.info("%s: %s in %s; %s", processor.folder, processor.layout, processor.root, tables)
     published = "; ".join(f"{release.images:,} in {release.name}" for release in processor.releases)
-    log.info("%s: %s images found; published: %s", processor.folder, f"{found:,}", published)
+    log.info("%s: %s images found; published: %s", processor.folder, f"{plan.num_rows:,}", published)
     for warning in processor.warnings:
         log.warning("%s: %s", processor.folder, warning)
+    for excluded in plan["excluded"].drop_null().value_counts().to_pylist():
+        count, reason = f"{excluded['counts']:,}", excluded["values"]
+        log.warning("%s: %s images are left out: %s", processor.folder, count, reason)
     if repeated:
         log.warning("%s: %s rows repeat an image; the first counts", processor.folder, f"{repeated:,}")

@@ -59,9 +59,14 @@ class DatasetFolder:
         return {f"{folder.name}/{name}" for folder in folders for name in os.listdir(folder)}  # noqa: PTH208
 
     def check_own(self) -> None:
-        """Raise `UsageError` if another program, such as the public MaCheX, made this folder."""
-        if self.index_json.exists() and not self.plan.exists():
+        """Raise `UsageError` if something is here but no plan that says which image has which number."""
+        if self.plan.exists():
+            return
+        others = [self.index_json, self.ledger, *self.path.glob("[0-9]*/*")]
+        found = next((path for path in others if path.exists()), None)
+        if found is not None:
             raise UsageError(
-                f"{self.path} holds an index.json but no plan.parquet: another program made it, and its "
-                "numbers would not agree with new ones; choose another MACHEX_PATH or move the folder away"
+                f"{self.path} holds {found.relative_to(self.path)} but no plan.parquet: another program made "
+                "it, or the plan was lost, and new numbers would not agree with it; choose another "
+                "MACHEX_PATH, move the folder away, or restore the plan"
             )

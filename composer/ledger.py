@@ -41,6 +41,7 @@ FACT_COLUMNS = [pa.field(name, _arrow_type(hint)) for name, hint in get_type_hin
 SCHEMA = pa.schema(
     [
         pa.field("identity", pa.string()),
+        pa.field("number", pa.int32()),
         pa.field("status", pa.string()),
         pa.field("reason", pa.string()),
         pa.field("message", pa.string()),
@@ -89,6 +90,7 @@ class Ledger:
         facts = outcome.facts.as_dict() if outcome.facts else {}
         line = {
             "identity": outcome.identity,
+            "number": outcome.number,
             "status": _status(outcome),
             "reason": outcome.reason,
             "message": outcome.message,
@@ -97,9 +99,17 @@ class Ledger:
             **facts,
         }
         said = {name: value for name, value in line.items() if value is not None and value != []}
+        self._write(json.dumps(said, ensure_ascii=False).encode() + b"\n")
+
+    def _write(self, line: bytes) -> None:
+        start = self._file.seek(0, os.SEEK_END)
+        rest = memoryview(line)
         try:
-            self._file.write(json.dumps(said, ensure_ascii=False).encode() + b"\n")
+            # On a disk that is nearly full a call may take a part of the line.
+            while rest:
+                rest = rest[self._file.write(rest) :]
         except OSError as error:
+            self._file.truncate(start)
             raise OutputError.not_writable(self._path, error) from error
 
 

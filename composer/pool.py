@@ -11,8 +11,9 @@ import collections
 import itertools
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, forkserver, get_context
 from typing import Any, Generic, Self, TypeVar
@@ -26,6 +27,8 @@ Result = TypeVar("Result")
 _DEPTH = 2
 # A worker can be killed from outside; the item that two workers died of is to blame.
 _DEATHS = 2
+# So many workers in a row that die before their first word mean that none can live here.
+_FAILED_STARTS = 5
 _SECONDS_TO_END = 10
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -50,7 +53,11 @@ class _Worker(Generic[Item]):
         processes = get_context("forkserver")
         self.pipe, theirs = processes.Pipe()
         self.process = processes.Process(target=_serve, args=(function, theirs), daemon=True)
-        self.process.start()
+        try:
+            self.process.start()
+        except (OSError, EOFError) as error:
+            # The process that workers are forked from has gone.
+            raise OutputError(f"workers cannot be started ({type(error).__name__}); run again") from error
         # With the driver's copy closed, the death of the process shows as the end of the pipe.
         theirs.close()
         self.entries: collections.deque[_Entry[Item]] = collections.deque()
@@ -87,6 +94,7 @@ class Pool(Generic[Item, Result]):
         self._function = function
         self._size = size
         self._workers: list[_Worker[Item]] = []
+        self._failed_starts = 0
 
     def __enter__(self) -> Self:
         _start_fork_server(self._function.__module__)
@@ -125,6 +133,7 @@ class Pool(Generic[Item, Result]):
                     continue
                 if not worker.started:
                     worker.started = True
+                    self._failed_starts = 0
                 elif isinstance(answer, BaseException):
                     raise answer
                 else:
@@ -148,45 +157,67 @@ class Pool(Generic[Item, Result]):
         """Take a dead worker out; what it held is done again, unless that killed it before."""
         self._workers.remove(worker)
         exit_code = worker.end()
-        if not worker.started:
-            raise OutputError(
-                f"workers end as they start (exit code {exit_code}); if memory is short, lower NUM_WORKERS"
-            )
-        in_hand = worker.entries[0]
-        in_hand.deaths += 1
-        if in_hand.deaths >= _DEATHS:
-            worker.entries.popleft()
-            yield in_hand.item, Lost(exit_code)
+        if worker.started:
+            in_hand = worker.entries[0]
+            in_hand.deaths += 1
+            if in_hand.deaths >= _DEATHS:
+                worker.entries.popleft()
+                yield in_hand.item, Lost(exit_code)
+        else:
+            self._failed_starts += 1
+            if self._failed_starts >= _FAILED_STARTS:
+                remedy = "if memory is short, lower NUM_WORKERS"
+                raise OutputError(f"workers end as they start (exit code {exit_code}); {remedy}")
         again.extend(worker.entries)
 
 
 def _start_fork_server(module: str) -> None:
     """Start the process that workers are forked from, with the module of their function loaded once."""
     get_context("forkserver").set_forkserver_preload([module])
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    # Numerical libraries read these when they are loaded; without them each worker of a 200-core machine
-    # would start 200 threads.
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
-    try:
+    environment = {
+        # Numerical libraries read these when they are loaded; without them each worker of a 200-core machine
+        # would start 200 threads.
+        **dict.fromkeys(_ONE_THREAD, "1"),
+        # Up to Python 3.11 the fork server looks for modules in the working directory alone.
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    with _environment(environment), _without_interrupts():
         forkserver.ensure_running()
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Hold Ctrl-C back; processes that are started meanwhile never see it, and leave it to the driver."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(function: Callable[[Any], Any], pipe: connection.Connection) -> None:
     """Answer items until the pipe ends; the first message says that this process has started."""
     # Ctrl-C reaches the whole process group; it is the driver that decides what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    pipe.send(True)
-    while True:
-        try:
+    # The pipe also breaks when the driver is killed: there is nobody left to tell.
+    with suppress(EOFError, OSError):
+        pipe.send(True)
+        while True:
             item = pipe.recv()
-        except EOFError:
-            return
-        try:
-            answer = function(item)
-        except Exception as error:
-            # The driver raises it.
-            answer = error
-        pipe.send(answer)
+            try:
+                answer = function(item)
+            except Exception as error:
+                # The driver raises it.
+                answer = error
+            pipe.send(answer)

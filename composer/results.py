@@ -30,7 +30,9 @@ def join(plan: pa.Table, ledger: pa.Table, present: Container[str], extension: s
     """
     planned = pc.equal(plan["status"], Status.TO_WRITE)
     place = pc.if_else(planned, pc.index_in(plan["identity"], ledger["identity"].combine_chunks()), None)
-    attempts = ledger.take(place.combine_chunks())
+    # A line under another number was written to another plan: that file is not this image.
+    same_number = pc.equal(ledger["number"].take(place.combine_chunks()), plan["number"])
+    attempts = ledger.take(pc.if_else(same_number, place, None).combine_chunks())
     names = (image_name(number, extension) for number in plan["number"].to_pylist())
     absent = pa.array([name not in present for name in names], pa.bool_())
     deleted = pc.and_(pc.equal(attempts["status"], Status.WRITTEN), absent)
@@ -39,7 +41,7 @@ def join(plan: pa.Table, ledger: pa.Table, present: Container[str], extension: s
         plan.schema.get_field_index("status"), "status", pc.coalesce(status, plan["status"])
     )
     for name in LEDGER_SCHEMA.names:
-        if name not in ("identity", "status"):
+        if name not in plan.schema.names:
             results = results.append_column(LEDGER_SCHEMA.field(name), attempts[name])
     return results
 

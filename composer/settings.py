@@ -47,6 +47,9 @@ def usable_cores() -> int:
 def _expand(value: object) -> Path:
     if not isinstance(value, str) or not value:
         raise ValueError("expected a path")
+    if os.path.exists(value):  # noqa: PTH110 - Path.exists raises for names that are too long
+        # A name may hold a dollar sign.
+        return Path(os.path.abspath(value))  # noqa: PTH100 - Path.absolute would keep ".."
     try:
         expanded = os.path.expandvars(Path(value).expanduser())
     except RuntimeError as error:
@@ -58,13 +61,14 @@ def _expand(value: object) -> Path:
 
 
 def _folder(path: Path) -> Path:
-    if not path.is_dir():
-        raise ValueError("no such folder" if not path.exists() else "expected a folder, found a file")
+    # These two, unlike Path's, say no to what cannot be looked at.
+    if not os.path.isdir(path):  # noqa: PTH112
+        raise ValueError("expected a folder, found a file" if os.path.exists(path) else "no such folder")  # noqa: PTH110
     return path
 
 
 def _not_file(path: Path) -> Path:
-    if path.exists() and not path.is_dir():
+    if os.path.exists(path) and not os.path.isdir(path):  # noqa: PTH110, PTH112
         raise ValueError("expected a folder, found a file")
     return path
 
@@ -87,6 +91,8 @@ def _splits(value: object) -> tuple[str, ...]:
 
 
 def _sources(value: object) -> tuple[str, ...]:
+    if value in (None, "none"):
+        return ()
     return _choices(value, [processor.folder for processor in all_processors()])
 
 
@@ -176,14 +182,14 @@ def _check_selection(values: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _check_overlap(settings: Settings) -> list[tuple[str, str]]:
-    output = settings.machex_path
+    output = settings.machex_path.resolve()
     return [
         (
             processor.config_key,
             f"{processor.config_key}: {root} lies in MACHEX_PATH; sources and result must be apart",
         )
         for processor in all_processors()
-        if (root := settings.root(processor)) is not None and root.is_relative_to(output)
+        if (root := settings.root(processor)) is not None and root.resolve().is_relative_to(output)
     ]
 
 

@@ -18,8 +18,9 @@ _TOO_LITTLE_MEMORY = "the memory of this machine is too small for the image; low
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One image to make: its identity, the source, the file to write, and the recipe."""
+    """One image to make: its number and identity, the source, the file to write, and the recipe."""
 
+    number: int
     identity: str
     source: Source
     target: str
@@ -34,6 +35,7 @@ class Outcome:
     is a word that classifies the failure and ``message`` says what was found and what to do.
     """
 
+    number: int
     identity: str
     reason: str | None = None
     message: str | None = None
@@ -53,16 +55,17 @@ def make_image(task: Task) -> Outcome:
     try:
         conversion = convert(task.source, task.recipe)
     except Refusal as refusal:
-        return Outcome(task.identity, reason=str(refusal.reason), message=refusal.message)
+        return Outcome(task.number, task.identity, reason=str(refusal.reason), message=refusal.message)
     except MemoryError:
-        return Outcome(task.identity, reason=OUT_OF_MEMORY, message="too large for the memory here")
+        return Outcome(task.number, task.identity, reason=OUT_OF_MEMORY, message=_TOO_LITTLE_MEMORY)
     except Exception as error:
         # A fault of ours must not end a run of days: it is named, and the next image is done.
         message = f"{type(error).__name__} in {_place(error)}: a fault of this program, please report it"
-        return Outcome(task.identity, reason=UNEXPECTED, message=message)
+        return Outcome(task.number, task.identity, reason=UNEXPECTED, message=message)
     with atomic_write(Path(task.target)) as file:
         file.write(conversion.data)
     return Outcome(
+        task.number,
         task.identity,
         bytes=len(conversion.data),
         sha256=hashlib.sha256(conversion.data).hexdigest(),

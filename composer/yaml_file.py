@@ -41,7 +41,8 @@ def read_mapping(path: Path) -> YamlMapping:
         values = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error}); name the configuration with -c") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, KeyError, RecursionError) as error:
+        # The last three come from values such as 2020-99-99 and from thousands of nested brackets.
         raise UsageError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(root, yaml.MappingNode) or not isinstance(values, dict):
         raise UsageError(f"{path}: expected lines such as `MACHEX_PATH: machex_dataset`, found no mapping")

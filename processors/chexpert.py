@@ -16,10 +16,10 @@ from processors.base import (
     SourceError,
     Split,
     Table,
+    contents,
     entries,
     find_table,
     floats,
-    first_names,
     walk_images,
 )
 from processors.base.chexpert_labels import OBSERVATIONS, Values, class_label, labels, read_values
@@ -192,7 +192,7 @@ class CheXpert(Processor):
             raise SourceError(
                 f"{self.root}: no image of {self.name} found: expected folders such as train/patient00001 or "
                 f"'{_TRAIN_BATCHES[0][1]}/patient00001' here or in a folder CheXpert..., found "
-                f"{first_names(self.root)}; "
+                f"{contents(self.root)}; "
                 "unpack the archives, or check the path"
             )
         self._in_batches = any(_BATCH.fullmatch(folder.path.name) for folder in surveyed)
@@ -325,21 +325,21 @@ class CheXpert(Processor):
     def _walk(self, split: str, places: dict[str, _Place]) -> Iterator[_Image]:
         """Yield the images below the given patient folders; only these are listed."""
         seen: set[str] = set()
-        unused: list[str] = []
+        unused = 0
         for patient, place in places.items():
             folder = self.root / f"{place.prefix}{patient}"
             for path in walk_images(folder, _IMAGE_SUFFIXES):
                 tail = f"{patient}/{path}"
                 image = _Image.parse(f"{split}/{tail}")
                 if image is None or image.in_split != tail or image.identity in seen:
-                    unused.append(tail)
+                    unused += 1
                 else:
                     seen.add(image.identity)
                     yield image
         if unused:
             self.warnings.append(
-                f"{len(unused):,} image files of {split} are not used: expected one file with a name such as "
-                f"patient00001/study1/view1_frontal.jpg for each image, found {unused[0]}"
+                f"{unused:,} image files of {split} are not used: expected one file with a name such as "
+                "patient00001/study1/view1_frontal.jpg for each image"
             )
 
     def _unlisted(self, images: Iterator[_Image], table: str | None) -> Iterator[Record]:

@@ -18,9 +18,9 @@ from processors.base import (
     SourceError,
     Split,
     Table,
+    contents,
     find_table,
     floats,
-    first_names,
     read_lines,
     subfolders,
     tar_members,
@@ -103,7 +103,13 @@ class ChestXray14(Processor):
 
     def recognise(self) -> str:
         """Collect the images by name: the releases differ only in the folders they lie in."""
-        unpacked = [path for path in walk_images(self.root, (".png",)) if _IMAGE_NAME.fullmatch(_name(path))]
+        pictures = list(walk_images(self.root, (".png",)))
+        unpacked = [path for path in pictures if _IMAGE_NAME.fullmatch(_name(path))]
+        if unpacked and len(unpacked) < len(pictures):
+            others = len(pictures) - len(unpacked)
+            self.warnings.append(
+                f"{others:,} PNG files are not used: expected names such as 00000001_000.png"
+            )
         resized = [path for path in unpacked if self._is_resized(path)]
         full_size = [path for path in unpacked if not self._is_resized(path)]
         if full_size:
@@ -138,7 +144,7 @@ class ChestXray14(Processor):
             packed = next(walk_images(self.root, (".tar.gz", ".tgz", ".zip")), None)
             raise SourceError(
                 f"{self.root}: no image of {self.name} found: expected files such as 00000001_000.png in "
-                f"images/, images_001/images/ or images-224/, or images-224.tar, found {first_names(self.root)}; "
+                f"images/, images_001/images/ or images-224/, or images-224.tar, found {contents(self.root)}; "
                 + (f"unpack {packed} first" if packed else "check the path")
             )
         self._images = {
@@ -162,16 +168,16 @@ class ChestXray14(Processor):
             for record in self._listed(path, folders, splits):
                 listed.add(record.key.lower())
                 yield record
-        for name, member in self._images.items():
+        for name, location in self._images.items():
             if name not in listed:
-                yield self._unlisted(name, member, splits, table=path)
+                yield self._unlisted(name, location, splits, table=path)
 
     def _listed(self, path: Path, folders: list[Path], splits: dict[str, Split]) -> Iterator[Record]:
         table = Table(path, columns=("Image Index", "Finding Labels", "View Position"))
         self.tables.append(self.relative(path))
         boxes = self._read_boxes(folders)
         native_columns = [column for column in _NATIVE_COLUMNS if column in table.columns]
-        names = [name for (name,) in table.rows("Image Index")]
+        names = [_with_ending(name) for (name,) in table.rows("Image Index")]
         parts = _parts(names)
         unknown: Counter[str] = Counter()
         rows = table.rows(
@@ -184,14 +190,15 @@ class ChestXray14(Processor):
         for name, (findings, view, sex, age), native in zip(names, rows, natives, strict=True):
             labels = [finding.strip() for finding in findings.split("|") if finding.strip()]
             unknown.update(label for label in labels if label not in FINDINGS and label != NO_FINDING)
-            member = self._images.get(name.lower())
+            location = self._images.get(name.lower())
             yield Record(
                 identity=name.rpartition(".")[0],
                 key=name,
-                file=member,
+                file=location,
                 view=view if view in ("PA", "AP") else "unknown",
                 patient_id=_patient(name),
                 split=splits.get(name.lower()),
+                excluded=self._not_in_lists(name, splits),
                 sex="M" if sex == "M" else "F" if sex == "F" else None,
                 age=_age_in_years(age),
                 labels=[Label(label, 1, "NIH") for label in labels],
@@ -204,31 +211,56 @@ class ChestXray14(Processor):
             f"{count:,} rows carry the unknown label {label!r}" for label, count in unknown.items()
         ]
 
-    def _unlisted(self, name: str, member: Location, splits: dict[str, Split], *, table: Path | None) -> Record:
+    def _unlisted(
+        self, name: str, location: Location, splits: dict[str, Split], *, table: Path | None
+    ) -> Record:
         return Record(
             identity=name.rpartition(".")[0],
             key=name,
-            file=member,
+            file=location,
             view="PA or AP",
             patient_id=_patient(name),
             split=splits.get(name),
-            excluded=f"not in {table.name}" if table else None,
+            excluded=f"not in {table.name}" if table else self._not_in_lists(name, splits),
         )
 
     def _read_splits(self, folders: list[Path]) -> dict[str, Split]:
+        """Return the split of every image in the official lists, by its name in lower case."""
+        self._lists: list[str] = []
         splits: dict[str, Split] = {}
         # The test list is read last: an image in both lists is held out.
         lists: tuple[tuple[str, Split], ...] = (("train_val_list.txt", "train"), ("test_list.txt", "test"))
         for list_name, split in lists:
             path = find_table(folders, list_name)
             if path is None:
-                self.warnings.append(
-                    f"{list_name} not found: the official {split} images cannot be told from the others"
-                )
                 continue
+            self._lists.append(list_name)
             self.tables.append(self.relative(path))
-            splits.update((name.lower(), split) for name in read_lines(path))
+            # Some copies name the folder too, or leave the ending out.
+            lines = read_lines(path)
+            names = [name for line in lines if _IMAGE_NAME.fullmatch(name := _with_ending(_name(line)))]
+            if len(names) < len(lines):
+                odd = len(lines) - len(names)
+                self.warnings.append(f"{list_name}: {odd:,} lines are not used: they name no image")
+            splits.update((name.lower(), split) for name in names)
+        self._tell_absent_lists([list_name for list_name, _ in lists if list_name not in self._lists])
         return splits
+
+    def _tell_absent_lists(self, absent: list[str]) -> None:
+        if self._lists and absent:
+            self.warnings.append(
+                f"{absent[0]} not found: images that {self._lists[0]} does not name are left out"
+            )
+        elif absent:
+            self.warnings.append(
+                f"{' and '.join(absent)} not found: the official test images cannot be told from the others"
+            )
+
+    def _not_in_lists(self, name: str, splits: dict[str, Split]) -> str | None:
+        """Say why an image is left out that no list names although there is a list: it may be held out."""
+        if not self._lists or name.lower() in splits:
+            return None
+        return f"not in {' or '.join(self._lists)}"
 
     def _read_boxes(self, folders: list[Path]) -> dict[str, list[Box]]:
         path = find_table(folders, "BBox_List_2017.csv")
@@ -239,20 +271,25 @@ class ChestXray14(Processor):
         table = Table(path, columns=columns)
         self.tables.append(self.relative(path))
         boxes: defaultdict[str, list[Box]] = defaultdict(list)
+        unread = 0
         for name, finding, *cells in table.rows(*columns):
             numbers = floats(cells)
             if numbers is None:
-                self.warnings.append(
-                    f"{path.name}: the box of {name} is not used: {cells} are not four numbers"
-                )
+                unread += 1
                 continue
             x, y, width, height = numbers
             boxes[name.lower()].append(Box(finding, x, y, width, height))
+        if unread:
+            self.warnings.append(f"{path.name}: {unread:,} boxes are not used: expected four numbers")
         return boxes
 
 
 def _name(path: str) -> str:
     return path.rpartition("/")[2]
+
+
+def _with_ending(name: str) -> str:
+    return name if name.lower().endswith(".png") else f"{name}.png"
 
 
 def _patient(name: str) -> str | None:

@@ -18,9 +18,10 @@ from processors.base import (
     SourceError,
     Split,
     Table,
+    contents,
+    entries,
     find_table,
     floats,
-    first_names,
     image_names,
     subfolders,
 )
@@ -65,6 +66,8 @@ _ID = re.compile(r"[0-9A-Za-z._-]+")
 
 # In order of preference, should an image lie there in more than one format.
 _DICOM_SUFFIXES = (".dicom", ".dcm")
+# wget leaves index.html, and some users put the tables beside the images.
+_LEFT_BESIDE = (".html", ".csv", ".csv.gz", ".txt")
 _SUFFIXES = (*_DICOM_SUFFIXES, ".png", ".jpg", ".jpeg")
 # The held-out split comes first: what lies in both is held out.
 _SPLITS: tuple[Split, ...] = ("test", "train")
@@ -141,15 +144,15 @@ class _Readings:
     def _rows(self, table: Table, *columns: str) -> Iterator[tuple[str, ...]]:
         """Yield id, reader and the named cells of every row."""
         reader_column = None if self._reader else table.one_of("rad_id", "rad_ID")
-        odd: list[str] = []
+        odd = 0
         for identity, reader, *cells in table.rows("image_id", reader_column, *columns):
             if _ID.fullmatch(identity):
                 yield self.identities.setdefault(identity.lower(), identity), self._reader or reader, *cells
             else:
-                odd.append(identity)
+                odd += 1
         if odd:
             self.warnings.append(
-                f"{table.path.name}: {len(odd):,} rows are not used: image_id is no id but {odd[0]!r}"
+                f"{table.path.name}: {odd:,} rows are not used: expected an id of letters and digits in image_id"
             )
 
 
@@ -187,7 +190,7 @@ class VinDrCXR(Processor):
                 return self._describe(folder)
         raise SourceError(
             f"{self.root}: no image of {self.name} found: expected train/ or test/ with files such as "
-            f"<image_id>.dicom here or up to two folders below, found {first_names(self.root)}; check the path"
+            f"<image_id>.dicom here or up to two folders below, found {contents(self.root)}; check the path"
         )
 
     def _list(self, folder: Path) -> dict[str, Location]:
@@ -196,6 +199,12 @@ class VinDrCXR(Processor):
         images: dict[str, Location] = {}
         for name in sorted(names, key=lambda name: _SUFFIXES.index(name.suffix.lower())):
             images.setdefault(name.stem.lower(), Location(self.relative(folder / name)))
+        others = [e for e in entries(folder) if not e.name.lower().endswith((*_SUFFIXES, *_LEFT_BESIDE))]
+        if others:
+            self.warnings.append(
+                f"{folder.name}: {len(others):,} entries are not used: expected files such as <image_id>.dicom, "
+                "none in folders below or packed"
+            )
         if len(images) < len(names):
             self.warnings.append(
                 f"{folder.name}: {len(names) - len(images):,} files are not used: the same image is there in "

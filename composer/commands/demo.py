@@ -32,6 +32,8 @@ def run(arguments: Namespace) -> int:
 def _make_sources(folder: Path) -> Path:
     """Write the miniatures and a configuration that names them; return the latter."""
     roots = make_miniatures(folder / _SOURCES)
+    # A path that exists is taken as it is written, also when it holds a dollar sign.
+    (folder / _COLLECTION).mkdir()
     lines = {"MACHEX_PATH": str(folder / _COLLECTION), **{key: str(root) for key, root in roots.items()}}
     config = folder / _CONFIG
     config.write_text(yaml.safe_dump(lines, sort_keys=False), encoding="utf-8")

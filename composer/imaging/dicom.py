@@ -210,9 +210,9 @@ def _grey_of_colour(pixels: Values, interpretation: str, header: Header, facts: 
         pixels = apply_color_lut(pixels, header.dataset)
         maximum = (1 << 8 * pixels.dtype.itemsize) - 1
     if pixels.ndim != 3 or pixels.shape[2] < 3:
-        found = facts.photometric_interpretation or "no code of the standard"
-        message = f"PhotometricInterpretation (0028,0004) is {found}, expected MONOCHROME1 or MONOCHROME2"
-        message += "; convert the file to one of them"
+        # One of the terms of the standard: pydicom decodes no others.
+        found = f"PhotometricInterpretation (0028,0004) is {interpretation}"
+        message = f"{found}, expected MONOCHROME1 or MONOCHROME2; convert the file to one of them"
         raise Refusal(Reason.UNSUPPORTED, message)
     colour = pixels[..., :3]
     difference = np.ptp(colour, axis=2) * (255 / maximum)

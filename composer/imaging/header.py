@@ -155,7 +155,7 @@ def read_header(dataset: Dataset, little_endian: bool, facts: Facts) -> Header:
         little_endian=little_endian,
     )
     facts.bits_allocated, facts.bits_stored = allocated, stored
-    facts.photometric_interpretation = _if_short(header.photometric_interpretation)
+    facts.photometric_interpretation = header.photometric_interpretation
     facts.presentation_lut_shape = _if_short(text(dataset, "PresentationLUTShape"))
     facts.patient_sex, facts.patient_age = code(dataset, "PatientSex"), code(dataset, "PatientAge")
     facts.view_position = code(dataset, "ViewPosition")

@@ -54,10 +54,8 @@ def luma(colour: Values, maximum: int) -> Values:
 def _plain(image: Image.Image) -> Image.Image:
     """Return ``image`` in mode L, LA, RGB or RGBA."""
     if "transparency" in image.info:
-        return image.convert("LA" if image.mode in {"1", "L"} else "RGBA")
-    if image.mode in {"L", "LA", "RGB", "RGBA"}:
-        return image
-    return image.convert("L" if image.mode == "1" else "RGB")
+        return image.convert("RGBA")
+    return image if image.mode in {"L", "LA", "RGB", "RGBA"} else image.convert("RGB")
 
 
 def _flatten(channels: Values, facts: Facts) -> Values:

@@ -14,7 +14,7 @@ from processors.base.contract import (
     SourceError,
     Split,
 )
-from processors.base.files import entries, first_names, image_names, subfolders, tar_members, walk_images
+from processors.base.files import contents, entries, image_names, subfolders, tar_members, walk_images
 from processors.base.tables import Table, find_table, floats, read_lines
 
 __all__ = [
@@ -31,10 +31,10 @@ __all__ = [
     "SourceError",
     "Split",
     "Table",
+    "contents",
     "entries",
     "find_table",
     "floats",
-    "first_names",
     "image_names",
     "read_lines",
     "subfolders",

@@ -66,7 +66,7 @@ class Label(NamedTuple):
 class Box(NamedTuple):
     """A rectangle around a finding: left, top, width, height in pixels of the grid of its record.
 
-    As published: it may run past the image. ``labeller`` is as for `Label`, None where the release does not say.
+    As published: it may run past the image. ``labeller`` is as for `Label`, None where nobody is named.
     """
 
     label: str

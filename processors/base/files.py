@@ -5,22 +5,33 @@ from __future__ import annotations
 import os
 import tarfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from processors.base.contract import Location, SourceError
+
+_NO_ENTRIES = ("__MACOSX", "lost+found")
 
 
 def entries(folder: Path) -> list[os.DirEntry[str]]:
     """Return what lies in a folder, sorted by name; nothing when the folder does not exist.
 
-    Names that start with a dot are left out (``._x.png`` of macOS, ``.azDownload-x`` of azcopy), as is the
-    ``__MACOSX`` folder of zips made there.
+    Names that start with a dot are left out (``._x.png`` of macOS, ``.azDownload-x`` of azcopy), as are the
+    ``__MACOSX`` folder of zips made there and the ``lost+found`` of file systems.
+
+    Raises
+    ------
+    SourceError
+        When the folder may not be listed.
     """
     try:
         with os.scandir(folder) as scan:
-            found = [entry for entry in scan if entry.name[0] != "." and entry.name != "__MACOSX"]
+            found = [entry for entry in scan if entry.name[0] != "." and entry.name not in _NO_ENTRIES]
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except PermissionError as error:
+        raise SourceError(
+            f"{folder}: permission denied; make it readable, or move it away if it is no part of the release"
+        ) from error
     return sorted(found, key=lambda entry: entry.name)
 
 
@@ -39,19 +50,35 @@ def image_names(folder: Path, suffixes: Sequence[str]) -> list[str]:
 
 
 def walk_images(folder: Path, suffixes: Sequence[str]) -> Iterator[str]:
-    """Yield the path of every image file below a folder, relative to it, however deep, in sorted order."""
+    """Yield the path of every image file below a folder, relative to it, however deep, in sorted order.
+
+    Links to folders are followed, but not those that lead back to a folder above them.
+    """
     # Texts, because a hundred thousand Path objects take seconds.
     for entry in entries(folder):
         if entry.name.lower().endswith(tuple(suffixes)):
             yield entry.name
-        elif entry.is_dir():
+        elif entry.is_dir() and not _leads_up(entry):
             for path in walk_images(Path(entry.path), suffixes):
                 yield f"{entry.name}/{path}"
 
 
-def first_names(folder: Path) -> str:
-    """Return the first names in a folder, for a message that says what was found."""
-    return ", ".join(entry.name for entry in entries(folder)[:5]) or "nothing"
+def _leads_up(entry: os.DirEntry[str]) -> bool:
+    if not entry.is_symlink():
+        return False
+    return Path(entry.path).parent.resolve().is_relative_to(Path(entry.path).resolve())
+
+
+def contents(folder: Path) -> str:
+    """Say what a folder holds, for a message: how many folders, and how many files of which endings.
+
+    Names are left out: folders are often named after patients.
+    """
+    found = entries(folder)
+    folders = sum(entry.is_dir() for entry in found)
+    endings = sorted({PurePath(entry.name).suffix.lower() or "none" for entry in found if not entry.is_dir()})
+    files = f"{len(found) - folders:,} files" + (f" (endings {', '.join(endings[:5])})" if endings else "")
+    return f"{folders:,} folders and {files}"
 
 
 def tar_members(archive: Path, root: Path, suffixes: Sequence[str]) -> Iterator[tuple[str, Location]]:

@@ -66,6 +66,11 @@ class Table:
         frame = _read_csv(path)
         frame.columns = frame.columns.str.strip()
         self._frame = frame
+        if frame.empty:
+            raise SourceError(f"{path}: a header without rows; download it again")
+        # Cells that are not there at all, unlike blank ones, are not text.
+        if frame.iloc[-1].isna().sum() > frame.iloc[0].isna().sum():
+            raise SourceError(f"{path}: the last line is cut; download it again")
         missing = [column for column in columns if column not in frame.columns]
         if missing:
             raise self._lacks(f"column{'s'[: len(missing) > 1]} {', '.join(map(repr, missing))}")
@@ -90,9 +95,11 @@ class Table:
         return name
 
     def _lacks(self, expected: str) -> SourceError:
+        # Without a header line the first row of data stands for the names, and must not be shown.
+        names = [name for name in self.columns if name.replace(" ", "").isalpha()]
+        found = ", ".join(map(repr, names)) if len(names) > len(self.columns) / 2 else "no header line"
         return SourceError(
-            f"{self.path}: expected {expected}, found {', '.join(map(repr, self.columns))}; "
-            "is this the table of another release?"
+            f"{self.path}: expected {expected}, found {found}; is this the table of another release?"
         )
 
     def rows(self, *columns: str | None) -> Iterator[tuple[str, ...]]:

@@ -1,8 +1,10 @@
 """Composing the NIH miniature, undisturbed and with everything that goes wrong on a user's disk."""
 
 import csv
+import functools
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +21,7 @@ from composer.errors import Interrupted, OutputError, UsageError
 from composer.imaging import Source, convert
 from composer.ledger import Ledger
 from composer.settings import Settings
-from composer.worker import UNEXPECTED, Outcome, Task, make_image
+from composer.worker import OUT_OF_MEMORY, UNEXPECTED, Outcome, Task, make_image
 from tests.composer import toys
 
 FOLDER = "chex-ray14"
@@ -219,6 +221,65 @@ def test_folder_of_the_public_machex_is_refused(settings: Settings) -> None:
         open_datasets(settings)
 
 
+@pytest.mark.parametrize("lost", [["plan.parquet"], ["plan.parquet", "index.json"]])
+def test_folder_whose_plan_was_lost_is_refused(settings: Settings, lost: list[str]) -> None:
+    run(settings)
+    for name in lost:
+        (settings.machex_path / FOLDER / name).unlink()
+    with pytest.raises(UsageError, match=r"no plan\.parquet"):
+        open_datasets(settings)
+
+
+def test_older_plan_with_other_numbers_gives_no_image_another_label(settings: Settings, root: Path) -> None:
+    first = trained(root)[0]
+    away = root.parent / first.name
+    shutil.move(first, away)
+    shutil.move(root / "Data_Entry_2017_v2020.csv", root.parent)
+    run(settings)
+    plan = settings.machex_path / FOLDER / "plan.parquet"
+    # A plan made with all images present numbers them otherwise.
+    shutil.move(away, first)
+    plan.unlink()
+    others = root.parent / "others"
+    run(configured(others, root))
+    shutil.copy(others / FOLDER / "plan.parquet", plan)
+    run(settings)
+    assert pictures_by_key(settings.machex_path) == pictures_by_key(others)
+
+
+def pictures_by_key(output: Path) -> dict[str, bytes]:
+    index = json.loads((output / FOLDER / "index.json").read_text(encoding="utf-8"))
+    return {entry["key"]: Path(entry["path"]).read_bytes() for entry in index.values()}
+
+
+def test_image_that_kills_its_workers_is_named_and_the_others_are_written(
+    settings: Settings, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim = trained(root)[2]
+    monkeypatch.setattr(compose_module, "make_image", functools.partial(end_process_at, victim.stem))
+    accounts = run(settings)
+    assert accounts.by_reason == {"crashed": 1}
+    assert accounts.by_status["written"] == len(trained(root)) - 1
+    assert failures(settings) == {victim.stem: "crashed"}
+
+
+def end_process_at(identity: str, task: Task) -> Outcome:
+    if task.identity == identity:
+        os._exit(9)
+    return make_image(task)
+
+
+def test_too_little_memory_is_an_outcome(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hungry(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("composer.worker.convert", hungry)
+    recipe = open_datasets(configured(tmp_path / "out", root))[0].recipe
+    outcome = make_image(Task(0, "a", Source("x"), str(tmp_path / "x.jpg"), recipe))
+    assert outcome.reason == OUT_OF_MEMORY
+    assert "lower NUM_WORKERS" in str(outcome.message)
+
+
 def test_unwritable_output_stops_the_run(settings: Settings) -> None:
     folder = settings.machex_path / FOLDER
     folder.mkdir(parents=True)
@@ -266,7 +327,7 @@ def test_fault_of_ours_is_an_outcome(root: Path, tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr("composer.worker.convert", broken)
     recipe = open_datasets(configured(tmp_path / "out", root))[0].recipe
-    outcome = make_image(Task("a", Source("x"), str(tmp_path / "x.jpg"), recipe))
+    outcome = make_image(Task(0, "a", Source("x"), str(tmp_path / "x.jpg"), recipe))
     assert outcome.reason == UNEXPECTED
     assert outcome.message is not None
     assert "ZeroDivisionError in test_compose.py" in outcome.message

@@ -52,7 +52,7 @@ def test_first_record_of_an_identity_counts_and_the_others_are_reported(
         {"identity": "a", "sex": "F"},
         {"identity": "b", "sex": None},
     ]
-    assert dataset.found == 2
+    assert (dataset.found, dataset.repeated) == (4, 2)
     assert "2 rows repeat an image; the first counts" in log.text
 
 

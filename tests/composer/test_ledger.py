@@ -1,6 +1,8 @@
 """The ledger: the last line of an image counts, and a torn line does no harm."""
 
+import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +59,40 @@ def test_a_line_is_on_disk_when_append_returns(path: Path) -> None:
     with Ledger(path) as ledger:
         ledger.append(written("a"))
         assert read_ledger(path).num_rows == 1
+
+
+def test_line_that_the_disk_takes_in_pieces_is_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Ledger(path) as ledger:
+        monkeypatch.setattr(ledger, "_file", Sluggish(ledger._file))
+        ledger.append(written("a"))
+        ledger.append(written("b"))
+    assert read_ledger(path)["identity"].to_pylist() == ["a", "b"]
+
+
+def test_line_that_the_disk_refuses_leaves_no_trace(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Ledger(path) as ledger:
+        ledger.append(written("a"))
+        monkeypatch.setattr(ledger, "_file", Sluggish(ledger._file, room=20))
+        with pytest.raises(OutputError, match="No space left on device"):
+            ledger.append(written("b"))
+    assert path.read_bytes().count(b"\n") == 1
+    assert path.read_bytes().endswith(b"}\n")
+
+
+class Sluggish:
+    """A file that takes seven bytes at a time, and no more than there is room for."""
+
+    def __init__(self, file: Any, room: int = 1 << 30) -> None:  # noqa: ANN401 - an unbuffered file
+        self._file, self._room = file, room
+
+    def write(self, data: memoryview) -> int:
+        if self._room <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._room -= 7
+        return int(self._file.write(data[:7]))
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the file has
+        return getattr(self._file, name)
 
 
 @pytest.mark.parametrize("cut", [1, 5, 40, 100])

@@ -3,14 +3,17 @@
 import os
 import signal
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing import forkserver
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from composer.errors import OutputError
-from composer.pool import Lost, Pool
+from composer.pool import Lost, Pool, _serve
 
 
 class Kill(NamedTuple):
@@ -25,7 +28,7 @@ def double(number: int) -> int:
 
 
 def slow_if_odd(number: int) -> int:
-    time.sleep(0.2 if number % 2 else 0)
+    time.sleep(2 if number % 2 else 0)
     return number
 
 
@@ -49,6 +52,25 @@ def environment(_: int) -> tuple[str | None, int]:
 
 def end_at_once(*_: object) -> None:
     os._exit(7)
+
+
+@dataclass(frozen=True)
+class Marked:
+    """Doubles; carries the file that marks the death of a worker."""
+
+    mark: str
+
+    def __call__(self, number: int) -> int:
+        return 2 * number
+
+
+def end_once(function: Marked, pipe: Connection) -> None:
+    try:
+        os.close(os.open(function.mark, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        _serve(function, pipe)
+    else:
+        os._exit(7)
 
 
 # Set when this module is loaded: by the fork server if it preloads it, else by the worker.
@@ -145,6 +167,16 @@ def test_function_of_the_workers_is_loaded_once_in_the_process_they_are_forked_f
     forkserver._forkserver._stop()  # type: ignore[attr-defined]
     with Pool(parent_has_loaded_this, 1) as pool:
         assert [answer for _, answer in pool.map([0])] == [True]
+
+
+def test_one_worker_that_dies_as_it_starts_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("composer.pool._serve", end_once)
+    function: Callable[[int], int] = Marked(str(tmp_path / "mark"))
+    with Pool(function, 2) as pool:
+        assert sorted(pool.map(range(9))) == [(number, 2 * number) for number in range(9)]
+    assert (tmp_path / "mark").exists()
 
 
 def test_workers_that_cannot_start_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

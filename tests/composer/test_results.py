@@ -86,9 +86,11 @@ def test_failures_file_goes_when_nothing_fails(folder: DatasetFolder) -> None:
     assert not folder.failures.exists()
 
 
-def counted(folder: DatasetFolder, records: list[Record], outcomes: list[Outcome], found: int) -> Accounts:
+def counted(
+    folder: DatasetFolder, records: list[Record], outcomes: list[Outcome], found: int, repeated: int = 0
+) -> Accounts:
     rows = joined(folder, records, outcomes)
-    return account("toy", found, rows, write_index(folder, rows, "jpg"))
+    return account("toy", found, repeated, rows, write_index(folder, rows, "jpg"))
 
 
 def test_accounts_balance(folder: DatasetFolder) -> None:
@@ -107,6 +109,12 @@ def test_accounts_balance(folder: DatasetFolder) -> None:
     assert accounts.by_reason == {"truncated": 1}
     assert accounts.by_flag == {"upscaled": 2, "suspicious": 1}
     assert accounts.is_complete
+
+
+def test_rows_that_repeat_an_image_are_left_out(folder: DatasetFolder) -> None:
+    accounts = counted(folder, [record("a")], [written("a")], found=4, repeated=3)
+    assert accounts.by_status == {"written": 1, "left out": 3}
+    assert accounts.by_rule == {"repeated row": 3}
 
 
 def test_accounts_that_do_not_balance_are_an_error(folder: DatasetFolder) -> None:

@@ -1,6 +1,7 @@
 """A source of a few lines, and outcomes of a few words, for tests that need records and no files."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,22 +49,23 @@ def settings(**values: Any) -> Settings:  # noqa: ANN401 - any key of the config
     return settings_model().model_validate({"MACHEX_PATH": str(Path("unused").absolute()), **keys})
 
 
-def written(identity: str, size: int = 10) -> Outcome:
+def written(identity: str, size: int = 10, number: int = 0) -> Outcome:
     facts = Facts(source_format="png", native_rows=5, native_columns=7, flags=["upscaled"])
-    return Outcome(identity, bytes=size, sha256="ab", facts=facts)
+    return Outcome(number, identity, bytes=size, sha256="ab", facts=facts)
 
 
 def failed(identity: str, reason: str = "truncated") -> Outcome:
-    return Outcome(identity, reason=reason, message="cut — short")
+    return Outcome(0, identity, reason=reason, message="cut — short")
 
 
 def joined(
     folder: DatasetFolder, records: Iterable[Record], outcomes: Iterable[Outcome], deleted: Iterable[int] = ()
 ) -> pa.Table:
     """Return the results of records and outcomes; every image is there but for the deleted numbers."""
+    plan = make_plan(table_of(records), settings(), Toy, None)
+    numbers = dict(zip(plan["identity"].to_pylist(), plan["number"].to_pylist(), strict=True))
     with Ledger(folder.ledger) as ledger:
         for outcome in outcomes:
-            ledger.append(outcome)
-    plan = make_plan(table_of(records), settings(), Toy, None)
+            ledger.append(replace(outcome, number=numbers.get(outcome.identity, -1)))
     present = {image_name(n, "jpg") for n in plan["number"].to_pylist() if n not in set(deleted)}
     return results.join(plan, read_ledger(folder.ledger), present, "jpg")

@@ -42,6 +42,13 @@ def test_png_is_exact() -> None:
     np.testing.assert_array_equal(wide, np.rint(65535 * LEVELS))
 
 
+def test_halves_are_rounded_to_even() -> None:
+    levels = np.array([[0.5, 1.5, 2.5]], dtype=np.float32) / np.float32(255)
+    assert (levels * 255).tolist() == [[0.5, 1.5, 2.5]]
+    data = encode(levels, Recipe(image_format="png", image_mode="L"))
+    assert np.asarray(Image.open(io.BytesIO(data))).tolist() == [[0, 2, 2]]
+
+
 def test_jpeg_is_close_and_grey() -> None:
     down, across = np.mgrid[0:128, 0:128] / 128
     levels = (0.5 + 0.4 * np.sin(5 * down) * np.cos(4 * across)).astype(np.float32)

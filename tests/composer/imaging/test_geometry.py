@@ -70,7 +70,12 @@ def test_only_fit_never_enlarges() -> None:
 
 @pytest.mark.parametrize(
     ("aspect", "shape", "flags"),
-    [(2.0, (80, 50), ["pixel_aspect"]), (0.5, (40, 100), ["pixel_aspect"]), (1.004, (40, 50), [])],
+    [
+        (2.0, (80, 50), ["pixel_aspect"]),
+        (0.5, (40, 100), ["pixel_aspect"]),
+        (1.004, (40, 50), []),
+        (1.006, (40, 50), ["pixel_aspect"]),
+    ],
 )
 def test_coarser_axis_grows(aspect: float, shape: tuple[int, int], flags: list[str]) -> None:
     facts = Facts()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from composer.imaging import Reason
+from composer.imaging import Reason, Recipe
 from composer.imaging.sniff import PNG_SIGNATURE
 from tests.composer.imaging.support import CUTS, convert_bytes, film, image_bytes, picture, reason_of
 
@@ -36,6 +36,14 @@ def test_grey_of_8_bits_is_unchanged(tmp_path: Path) -> None:
         "none",
     )
     assert facts.flags == []
+
+
+def test_inversion_by_configuration(tmp_path: Path) -> None:
+    recipe = Recipe(size=16, image_format="png", image_mode="L", invert=True)
+    conversion = convert_bytes(tmp_path, image_bytes(Image.fromarray(RAMP), "PNG"), recipe)
+    np.testing.assert_array_equal(picture(conversion), 255 - RAMP)
+    assert conversion.facts.inverted
+    assert conversion.facts.flags == ["inverted_by_configuration"]
 
 
 @pytest.mark.parametrize(("bit_depth", "factor"), [(1, 255), (2, 85), (4, 17)])
