@@ -178,7 +178,7 @@ class ChestXrayDataset(_Pictures):
     --------
     >>> frontal = ChestXrayDataset("machex_dataset/chexpert", view="frontal", fields=("img", "class_label"))
     >>> frontal[0]["class_label"]
-    [0, 1, 0, 0, 0, 0, 0, 0, 0, -1, 0, 0, 1]
+    [0, 1, 1, 0, 0, 0, 0, 0, -1, 1, 0, 0, 1]
     """
 
     def __init__(

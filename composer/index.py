@@ -13,6 +13,7 @@ from composer.folder import DatasetFolder, image_name, number_text
 from composer.ledger import FACT_COLUMNS
 from composer.status import Status
 from composer.storage import atomic_write
+from processors.base import age_in_years
 
 SUSPICIOUS = "suspicious"
 
@@ -60,8 +61,22 @@ def _index_rows(written: pa.Table, dataset: str, extension: str) -> pa.Table:
         "path": pa.array([image_name(n, extension) for n in written["number"].to_pylist()], pa.string()),
         **{name: written[name] for name in (*_FROM_RECORDS, *_FROM_LEDGER)},
     }
+    # What no table says of the patient the DICOM header may.
+    columns["sex"] = pc.coalesce(written["sex"], _sex(written["patient_sex"]))
+    columns["age"] = pc.coalesce(written["age"], _age(written["patient_age"]))
     columns["flags"] = _with_suspicious(written["flags"], written["suspicious"])
     return pa.table(columns)
+
+
+def _sex(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    known = pc.is_in(cells, pa.array(["M", "F"]))
+    return pc.if_else(known, cells, pa.scalar(None, pa.string()))
+
+
+def _age(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    # Anonymisers write 000Y for an unknown age.
+    ages = [None if cell is None else age_in_years(cell) or None for cell in cells.to_pylist()]
+    return pa.chunked_array([pa.array(ages, pa.float32())])
 
 
 def _with_suspicious(flags: pa.ChunkedArray, suspicious: pa.ChunkedArray) -> pa.Array:

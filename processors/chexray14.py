@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from processors.base import (
     Box,
@@ -18,6 +19,7 @@ from processors.base import (
     SourceError,
     Split,
     Table,
+    age_in_years,
     contents,
     find_table,
     floats,
@@ -44,12 +46,12 @@ FINDINGS = (
     "Pneumothorax",
 )
 NO_FINDING = "No Finding"
+_KNOWN_LABELS = {*FINDINGS, NO_FINDING}
 
 _IMAGE_NAME = re.compile(r"\d{8}_\d{3}\.png", re.IGNORECASE)
-_AGE = re.compile(r"(\d+)([YMD]?)")
-_AGE_UNIT_IN_YEARS = {"": 1.0, "Y": 1.0, "M": 1 / 12, "D": 1 / 365.25}
-# The 2017 table has ages up to 414 years.
-_OLDEST = 120
+# An image in both lists is held out: the list that comes last decides.
+_LISTS: dict[str, Split] = {"train_val_list.txt": "train", "test_list.txt": "test"}
+_SEX: dict[str, Literal["M", "F"]] = {"M": "M", "F": "F"}
 # Boxes are given on the published PNG grid, also for resized copies.
 _BOX_GRID = (1024, 1024)
 # The twelve archives hold the images in order of name; the first is the short one.
@@ -59,6 +61,7 @@ _MEDAI = "medai/datasets/cxr14.py of github.com/pdpino/medical-ai"
 # Cells worth keeping as they are written. The commas inside the brackets of the header are not quoted, so
 # that the halves are column names; the Kaggle sample spells them without brackets.
 _NATIVE_COLUMNS = (
+    "View Position",
     "Finding Labels",
     "Follow-up #",
     "Patient Age",
@@ -71,6 +74,36 @@ _NATIVE_COLUMNS = (
     "OriginalImagePixelSpacing_x",
     "OriginalImagePixelSpacing_y",
 )
+
+
+class _SplitLists:
+    """The official lists that are there, and what they say of an image by its name.
+
+    Where there is a list, an image that none names is left out: it may be one that is held out.
+    """
+
+    def __init__(self, folders: list[Path], warnings: list[str]) -> None:
+        found = {name: path for name in _LISTS if (path := find_table(folders, name))}
+        self.paths = list(found.values())
+        self._named_by = " or ".join(found)
+        self._splits: dict[str, Split] = {}
+        for list_name, path in found.items():
+            names = _read_list(path, warnings)
+            self._splits.update(dict.fromkeys(names, _LISTS[list_name]))
+        absent = " and ".join(name for name in _LISTS if name not in found)
+        if absent and found:
+            warnings.append(f"{absent} not found: images that {self._named_by} does not name are left out")
+        elif absent:
+            warnings.append(f"{absent} not found: the official test images cannot be told from the others")
+
+    def split(self, name: str) -> Split | None:
+        return self._splits.get(name.lower())
+
+    def excluded(self, name: str) -> str | None:
+        """Say why the lists leave an image out, None when they do not."""
+        if not self.paths or name.lower() in self._splits:
+            return None
+        return f"not in {self._named_by}"
 
 
 class ChestXray14(Processor):
@@ -105,8 +138,7 @@ class ChestXray14(Processor):
         """Collect the images by name: the releases differ only in the folders they lie in."""
         pictures = list(walk_images(self.root, (".png",)))
         unpacked = [path for path in pictures if _IMAGE_NAME.fullmatch(_name(path))]
-        if unpacked and len(unpacked) < len(pictures):
-            others = len(pictures) - len(unpacked)
+        if others := len(pictures) - len(unpacked):
             self.warnings.append(
                 f"{others:,} PNG files are not used: expected names such as 00000001_000.png"
             )
@@ -141,15 +173,16 @@ class ChestXray14(Processor):
         tars = walk_images(self.root, (".tar",))
         archive = next((path for path in tars if _name(path).lower() == "images-224.tar"), None)
         if archive is None:
-            packed = next(walk_images(self.root, (".tar.gz", ".tgz", ".zip")), None)
+            packed = len(list(walk_images(self.root, (".tar.gz", ".tgz", ".zip"))))
             raise SourceError(
                 f"{self.root}: no image of {self.name} found: expected files such as 00000001_000.png in "
-                f"images/, images_001/images/ or images-224/, or images-224.tar, found {contents(self.root)}; "
-                + (f"unpack {packed} first" if packed else "check the path")
+                "images/, images_001/images/ or images-224/, or images-224.tar, found "
+                f"{contents(self.root)}; "
+                + (f"unpack the archives first, {packed:,} here" if packed else "check the path")
             )
         self._images = {
-            name.lower(): member
-            for name, member in tar_members(self.root / archive, self.root, (".png",))
+            name.lower(): location
+            for name, location in tar_members(self.root / archive, self.root, (".png",))
             if _IMAGE_NAME.fullmatch(name)
         }
         return "224 px PNG files inside images-224.tar"
@@ -157,7 +190,8 @@ class ChestXray14(Processor):
     def records(self) -> Iterator[Record]:
         """Yield every row of the table, then the files that no row names."""
         folders = [self.root, *subfolders(self.root)]
-        splits = self._read_splits(folders)
+        lists = _SplitLists(folders, self.warnings)
+        self.tables += map(self.relative, lists.paths)
         path = find_table(folders, "Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv", "sample_labels.csv")
         listed: set[str] = set()
         if path is None:
@@ -165,102 +199,43 @@ class ChestXray14(Processor):
                 "no Data_Entry_2017 table found: images are written without labels, sex, age and view"
             )
         else:
-            for record in self._listed(path, folders, splits):
+            for record in self._listed(path, self._read_boxes(folders), lists):
                 listed.add(record.key.lower())
                 yield record
         for name, location in self._images.items():
             if name not in listed:
-                yield self._unlisted(name, location, splits, table=path)
+                yield _unlisted(name, location, lists, table=path)
 
-    def _listed(self, path: Path, folders: list[Path], splits: dict[str, Split]) -> Iterator[Record]:
+    def _listed(self, path: Path, boxes: dict[str, list[Box]], lists: _SplitLists) -> Iterator[Record]:
         table = Table(path, columns=("Image Index", "Finding Labels", "View Position"))
         self.tables.append(self.relative(path))
-        boxes = self._read_boxes(folders)
-        native_columns = [column for column in _NATIVE_COLUMNS if column in table.columns]
         names = [_with_ending(name) for (name,) in table.rows("Image Index")]
         parts = _parts(names)
+        people = table.rows(table.first_of("Patient Sex", "Patient Gender"), table.first_of("Patient Age"))
         unknown: Counter[str] = Counter()
-        rows = table.rows(
-            "Finding Labels",
-            "View Position",
-            table.first_of("Patient Sex", "Patient Gender"),
-            table.first_of("Patient Age"),
-        )
-        natives = table.rows(*native_columns)
-        for name, (findings, view, sex, age), native in zip(names, rows, natives, strict=True):
-            labels = [finding.strip() for finding in findings.split("|") if finding.strip()]
-            unknown.update(label for label in labels if label not in FINDINGS and label != NO_FINDING)
-            location = self._images.get(name.lower())
+        for name, native, (sex, age) in zip(names, _natives(table), people, strict=True):
+            labels = _labels(native["Finding Labels"])
+            unknown.update(label.label for label in labels if label.label not in _KNOWN_LABELS)
+            view = native["View Position"]
             yield Record(
                 identity=name.rpartition(".")[0],
                 key=name,
-                file=location,
+                file=self._images.get(name.lower()),
                 view=view if view in ("PA", "AP") else "unknown",
                 patient_id=_patient(name),
-                split=splits.get(name.lower()),
-                excluded=self._not_in_lists(name, splits),
-                sex="M" if sex == "M" else "F" if sex == "F" else None,
-                age=_age_in_years(age),
-                labels=[Label(label, 1, "NIH") for label in labels],
+                split=lists.split(name),
+                sex=_SEX.get(sex),
+                age=age_in_years(age),
+                labels=labels,
                 boxes=boxes.get(name.lower(), []),
                 box_grid=_BOX_GRID,
-                native={"View Position": view, **dict(zip(native_columns, native, strict=True))},
+                native=native,
                 part=parts.get(name),
+                excluded=lists.excluded(name),
             )
         self.warnings += [
             f"{count:,} rows carry the unknown label {label!r}" for label, count in unknown.items()
         ]
-
-    def _unlisted(
-        self, name: str, location: Location, splits: dict[str, Split], *, table: Path | None
-    ) -> Record:
-        return Record(
-            identity=name.rpartition(".")[0],
-            key=name,
-            file=location,
-            view="PA or AP",
-            patient_id=_patient(name),
-            split=splits.get(name),
-            excluded=f"not in {table.name}" if table else self._not_in_lists(name, splits),
-        )
-
-    def _read_splits(self, folders: list[Path]) -> dict[str, Split]:
-        """Return the split of every image in the official lists, by its name in lower case."""
-        self._lists: list[str] = []
-        splits: dict[str, Split] = {}
-        # The test list is read last: an image in both lists is held out.
-        lists: tuple[tuple[str, Split], ...] = (("train_val_list.txt", "train"), ("test_list.txt", "test"))
-        for list_name, split in lists:
-            path = find_table(folders, list_name)
-            if path is None:
-                continue
-            self._lists.append(list_name)
-            self.tables.append(self.relative(path))
-            # Some copies name the folder too, or leave the ending out.
-            lines = read_lines(path)
-            names = [name for line in lines if _IMAGE_NAME.fullmatch(name := _with_ending(_name(line)))]
-            if len(names) < len(lines):
-                odd = len(lines) - len(names)
-                self.warnings.append(f"{list_name}: {odd:,} lines are not used: they name no image")
-            splits.update((name.lower(), split) for name in names)
-        self._tell_absent_lists([list_name for list_name, _ in lists if list_name not in self._lists])
-        return splits
-
-    def _tell_absent_lists(self, absent: list[str]) -> None:
-        if self._lists and absent:
-            self.warnings.append(
-                f"{absent[0]} not found: images that {self._lists[0]} does not name are left out"
-            )
-        elif absent:
-            self.warnings.append(
-                f"{' and '.join(absent)} not found: the official test images cannot be told from the others"
-            )
-
-    def _not_in_lists(self, name: str, splits: dict[str, Split]) -> str | None:
-        """Say why an image is left out that no list names although there is a list: it may be held out."""
-        if not self._lists or name.lower() in splits:
-            return None
-        return f"not in {' or '.join(self._lists)}"
 
     def _read_boxes(self, folders: list[Path]) -> dict[str, list[Box]]:
         path = find_table(folders, "BBox_List_2017.csv")
@@ -278,10 +253,41 @@ class ChestXray14(Processor):
                 unread += 1
                 continue
             x, y, width, height = numbers
-            boxes[name.lower()].append(Box(finding, x, y, width, height))
+            boxes[_with_ending(name).lower()].append(Box(finding, x, y, width, height))
         if unread:
             self.warnings.append(f"{path.name}: {unread:,} boxes are not used: expected four numbers")
         return boxes
+
+
+def _read_list(path: Path, warnings: list[str]) -> list[str]:
+    """Return the image names of an official list in lower case; some copies add a folder or lack ``.png``."""
+    names = [_with_ending(_name(line)).lower() for line in read_lines(path)]
+    images = [name for name in names if _IMAGE_NAME.fullmatch(name)]
+    if odd := len(names) - len(images):
+        warnings.append(f"{path.name}: {odd:,} lines are not used: they name no image")
+    return images
+
+
+def _unlisted(name: str, location: Location, lists: _SplitLists, *, table: Path | None) -> Record:
+    return Record(
+        identity=name.rpartition(".")[0],
+        key=name,
+        file=location,
+        view="PA or AP",
+        patient_id=_patient(name),
+        split=lists.split(name),
+        excluded=f"not in {table.name}" if table else lists.excluded(name),
+    )
+
+
+def _natives(table: Table) -> Iterator[dict[str, str]]:
+    columns = [column for column in _NATIVE_COLUMNS if column in table.columns]
+    for cells in table.rows(*columns):
+        yield dict(zip(columns, cells, strict=True))
+
+
+def _labels(cell: str) -> list[Label]:
+    return [Label(finding.strip(), 1, "NIH") for finding in cell.split("|") if finding.strip()]
 
 
 def _name(path: str) -> str:
@@ -295,14 +301,6 @@ def _with_ending(name: str) -> str:
 def _patient(name: str) -> str | None:
     # The number in the name equals the Patient ID of every row, which some tables pad with zeros.
     return str(int(name[:8])) if _IMAGE_NAME.fullmatch(name) else None
-
-
-def _age_in_years(cell: str) -> float | None:
-    match = _AGE.fullmatch(cell)
-    if match is None:
-        return None
-    years = int(match[1]) * _AGE_UNIT_IN_YEARS[match[2]]
-    return round(years, 2) if years <= _OLDEST else None
 
 
 def _parts(names: list[str]) -> dict[str, str]:

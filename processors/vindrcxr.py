@@ -22,7 +22,6 @@ from processors.base import (
     entries,
     find_table,
     floats,
-    image_names,
     subfolders,
 )
 
@@ -152,7 +151,8 @@ class _Readings:
                 odd += 1
         if odd:
             self.warnings.append(
-                f"{table.path.name}: {odd:,} rows are not used: expected an id of letters and digits in image_id"
+                f"{table.path.name}: {odd:,} rows are not used: expected an id of letters and digits in "
+                "image_id"
             )
 
 
@@ -195,14 +195,15 @@ class VinDrCXR(Processor):
 
     def _list(self, folder: Path) -> dict[str, Location]:
         """Return the images of a flat folder by their id in lower case."""
-        names = [PurePath(name) for name in image_names(folder, _SUFFIXES)]
+        found = [entry.name for entry in entries(folder)]
+        names = [PurePath(name) for name in found if name.lower().endswith(_SUFFIXES)]
         images: dict[str, Location] = {}
         for name in sorted(names, key=lambda name: _SUFFIXES.index(name.suffix.lower())):
             images.setdefault(name.stem.lower(), Location(self.relative(folder / name)))
-        others = [e for e in entries(folder) if not e.name.lower().endswith((*_SUFFIXES, *_LEFT_BESIDE))]
+        others = sum(not name.lower().endswith((*_SUFFIXES, *_LEFT_BESIDE)) for name in found)
         if others:
             self.warnings.append(
-                f"{folder.name}: {len(others):,} entries are not used: expected files such as <image_id>.dicom, "
+                f"{folder.name}: {others:,} entries are not used: expected files such as <image_id>.dicom, "
                 "none in folders below or packed"
             )
         if len(images) < len(names):
@@ -250,8 +251,8 @@ class VinDrCXR(Processor):
     def _describe(self, folder: Path) -> str:
         kinds = {kind for tables in self._tables.values() for kind in tables}
         form = "PhysioNet" if kinds - {"Kaggle"} else "VinBigData (Kaggle)" if kinds else "no tables"
-        members = (member for images in self._images.values() for member in images.values())
-        suffixes = " and ".join(sorted({PurePath(member.path).suffix for member in members}))
+        locations = (location for images in self._images.values() for location in images.values())
+        suffixes = " and ".join(sorted({PurePath(location.path).suffix for location in locations}))
         places = [self.relative(folder / split) for split, images in self._images.items() if images]
         return f"{form}: {suffixes} files in {' and '.join(places)}"
 
@@ -286,9 +287,9 @@ class VinDrCXR(Processor):
             record.box_grid = grids.get(key)
             yield record
         table = next((path.name for path in self._tables[split].values()), None)
-        for key, member in images.items():
+        for key, location in images.items():
             if key not in listed:
-                record = _record(PurePath(member.path).stem, member, split)
+                record = _record(PurePath(location.path).stem, location, split)
                 record.excluded = f"not in {table}" if table else None
                 yield record
 
@@ -313,11 +314,11 @@ class VinDrCXR(Processor):
         return grids
 
 
-def _record(identity: str, member: Location | None, split: Split) -> Record:
+def _record(identity: str, location: Location | None, split: Split) -> Record:
     return Record(
         identity=identity,
-        key=PurePath(member.path).name if member else f"{identity}.dicom",
-        file=member,
+        key=PurePath(location.path).name if location else f"{identity}.dicom",
+        file=location,
         # The headers say nothing of the view; the release holds this one alone.
         view="PA",
         split=split,

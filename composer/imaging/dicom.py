@@ -1,6 +1,7 @@
 """DICOM files (PS3.10): from the bytes of a file to stored values."""
 
 import io
+import zlib
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from pydicom.pixels.processing import apply_color_lut
 from composer.imaging import codestream
 from composer.imaging.facts import Facts
 from composer.imaging.header import Header, read_header
-from composer.imaging.libraries import GDCM, PILLOW, PYDICOM, check_size, guarded, quiet
+from composer.imaging.libraries import GDCM, MAXIMUM_PIXELS, PILLOW, PYDICOM, check_size, guarded, quiet
 from composer.imaging.picture import Picture, Values
 from composer.imaging.raster import luma
 from composer.imaging.refusal import Reason, Refusal
@@ -51,6 +52,8 @@ _NATIVE = (
     uid.DeflatedExplicitVRLittleEndian,
 )
 _PIXEL_DATA = 0x7FE00010
+# Bytes of the largest deflated data set: as many pixels as are decoded at most, of 16 bits.
+MAXIMUM_INFLATED = 2 * MAXIMUM_PIXELS
 
 
 def decode(data: bytes, facts: Facts) -> Picture:
@@ -66,6 +69,7 @@ def decode(data: bytes, facts: Facts) -> Picture:
         colour, a transfer syntax without decoder).
     """
     with guarded("the DICOM data set"):
+        _check_inflated(data)
         dataset = dcmread(io.BytesIO(data), force=True)
         _check_complete(dataset, data)
         syntax = _transfer_syntax(dataset)
@@ -78,6 +82,18 @@ def decode(data: bytes, facts: Facts) -> Picture:
         if header.monochrome:
             return Picture(_stored_values(pixels, header, facts), header)
         return Picture(_grey_of_colour(pixels, interpretation, header, facts), header)
+
+
+def _check_inflated(data: bytes) -> None:
+    """Refuse a deflated data set that would fill the memory: pydicom inflates it without a limit."""
+    # The group length, always the first element, says where the data set starts (PS3.10 7.1).
+    start = 144 + int.from_bytes(data[140:144], "little")
+    if uid.DeflatedExplicitVRLittleEndian.encode() not in data[144:start]:
+        return
+    inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[start:], MAXIMUM_INFLATED + 1)
+    if len(inflated) > MAXIMUM_INFLATED:
+        message = f"the data set inflates to more than {MAXIMUM_INFLATED} bytes; this is hardly a radiograph"
+        raise Refusal(Reason.TOO_LARGE, f"{message}; fetch the file again")
 
 
 def _check_complete(dataset: Dataset, data: bytes) -> None:

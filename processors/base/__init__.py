@@ -1,5 +1,6 @@
 """What all processors share: the form they fill in, and how tables and folders are read."""
 
+from processors.base.ages import age_in_years
 from processors.base.contract import (
     FORM,
     FRONTAL_VIEWS,
@@ -31,6 +32,7 @@ __all__ = [
     "SourceError",
     "Split",
     "Table",
+    "age_in_years",
     "contents",
     "entries",
     "find_table",

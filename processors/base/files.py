@@ -54,19 +54,24 @@ def walk_images(folder: Path, suffixes: Sequence[str]) -> Iterator[str]:
 
     Links to folders are followed, but not those that lead back to a folder above them.
     """
+    return _walk(folder, tuple(suffixes), ())
+
+
+def _walk(folder: Path, suffixes: tuple[str, ...], left: tuple[Path, ...]) -> Iterator[str]:
     # Texts, because a hundred thousand Path objects take seconds.
     for entry in entries(folder):
-        if entry.name.lower().endswith(tuple(suffixes)):
+        if entry.name.lower().endswith(suffixes):
             yield entry.name
-        elif entry.is_dir() and not _leads_up(entry):
-            for path in walk_images(Path(entry.path), suffixes):
+        elif entry.is_dir():
+            # The folders that the links on the way have left.
+            left_here = left
+            if entry.is_symlink():
+                target = Path(entry.path).resolve()
+                left_here = (*left, folder.resolve())
+                if any(place.is_relative_to(target) for place in left_here):
+                    continue
+            for path in _walk(Path(entry.path), suffixes, left_here):
                 yield f"{entry.name}/{path}"
-
-
-def _leads_up(entry: os.DirEntry[str]) -> bool:
-    if not entry.is_symlink():
-        return False
-    return Path(entry.path).parent.resolve().is_relative_to(Path(entry.path).resolve())
 
 
 def contents(folder: Path) -> str:

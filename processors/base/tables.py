@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import math
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import pandas as pd
 
@@ -58,7 +59,8 @@ class Table:
     Raises
     ------
     SourceError
-        When the file cannot be read or a column is missing; the message names file, expected and found.
+        When the file cannot be read or is cut short, has no rows or lacks a column; the message names file,
+        expected and found.
     """
 
     def __init__(self, path: Path, *, columns: Sequence[str] = ()) -> None:
@@ -66,14 +68,15 @@ class Table:
         frame = _read_csv(path)
         frame.columns = frame.columns.str.strip()
         self._frame = frame
-        if frame.empty:
-            raise SourceError(f"{path}: a header without rows; download it again")
-        # Cells that are not there at all, unlike blank ones, are not text.
-        if frame.iloc[-1].isna().sum() > frame.iloc[0].isna().sum():
-            raise SourceError(f"{path}: the last line is cut; download it again")
+        self._expected = columns
         missing = [column for column in columns if column not in frame.columns]
         if missing:
             raise self._lacks(f"column{'s'[: len(missing) > 1]} {', '.join(map(repr, missing))}")
+        if frame.empty:
+            raise SourceError(f"{path}: a header without rows; download it again")
+        # pandas fills up the cells that a row lacks; where the last one has no blanks, none were lacking.
+        if "" in frame.iloc[-1].tolist() and _is_cut(path):
+            raise SourceError(f"{path}: the last line is cut; download it again")
 
     def __len__(self) -> int:
         return len(self._frame)
@@ -95,9 +98,14 @@ class Table:
         return name
 
     def _lacks(self, expected: str) -> SourceError:
-        # Without a header line the first row of data stands for the names, and must not be shown.
-        names = [name for name in self.columns if name.replace(" ", "").isalpha()]
-        found = ", ".join(map(repr, names)) if len(names) > len(self.columns) / 2 else "no header line"
+        # Without a header line the first row of data stands for the names, and must not be shown: it has not
+        # half of the expected names.
+        expected_names = {name.lower() for name in self._expected}
+        known = expected_names & {name.lower() for name in self.columns}
+        if known and len(known) >= len(expected_names) / 2:
+            found = ", ".join(map(repr, self.columns))
+        else:
+            found = f"{len(self.columns)} columns of other names, or no header line"
         return SourceError(
             f"{self.path}: expected {expected}, found {found}; is this the table of another release?"
         )
@@ -122,9 +130,8 @@ def read_lines(path: Path) -> list[str]:
     SourceError
         When the file cannot be read as text.
     """
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
     try:
-        with opened(path, "rt", encoding="utf-8-sig") as file:
+        with _open_text(path) as file:
             return [line.strip() for line in file if line.strip()]
     except _UNREADABLE as error:
         raise SourceError(f"{path}: not readable as a list ({error}); download or unpack it again") from error
@@ -137,6 +144,21 @@ def floats(cells: Sequence[str]) -> tuple[float, ...] | None:
     except ValueError:
         return None
     return numbers if all(map(math.isfinite, numbers)) else None
+
+
+def _open_text(path: Path) -> IO[str]:
+    # Line ends stay as they are, because a cell may hold some.
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    return cast("IO[str]", opened(path, "rt", encoding="utf-8-sig", newline=""))
+
+
+def _is_cut(path: Path) -> bool:
+    """Say whether the last row lacks cells that the first row has, in columns that have a name."""
+    with _open_text(path) as file:
+        rows = (row for row in csv.reader(file) if any(map(str.strip, row)))
+        named = max(place for place, name in enumerate(next(rows), start=1) if name.strip())
+        widths = [len(row) for row in rows]
+    return bool(widths) and widths[-1] < min(widths[0], named)
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

@@ -1,12 +1,14 @@
 """The index: MaCheX's fields in index.json, everything in index.parquet."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from composer.folder import DatasetFolder, image_name, number_text
+from composer.imaging import Facts
 from composer.index import write_index
 from composer.ledger import FACT_COLUMNS
 from composer.records import SCHEMA
@@ -74,6 +76,18 @@ def test_parquet_has_the_same_rows_and_everything_known(folder: DatasetFolder) -
     assert odd["boxes"] == [{"label": "Mass", "x": 1.5, "y": 2, "width": 3, "height": 4, "labeller": "R1"}]
     assert odd["box_grid"] == [1024, 2048]
     assert odd["flags"] == ["suspicious", "upscaled"]
+
+
+def test_header_says_what_the_tables_do_not(tmp_path: Path) -> None:
+    folder = DatasetFolder(tmp_path)
+    told = {"a": ("F", "061Y"), "b": ("F", "061Y"), "c": ("O", "000Y"), "d": (None, None)}
+    outcomes = [
+        replace(written(identity), facts=Facts(patient_sex=sex, patient_age=age))
+        for identity, (sex, age) in told.items()
+    ]
+    records = [record("a", sex="M", age=40.0), *(record(identity) for identity in "bcd")]
+    rows = write_index(folder, joined(folder, records, outcomes), "jpg").to_pylist()
+    assert [(row["sex"], row["age"]) for row in rows] == [("M", 40), ("F", 61), (None, None), (None, None)]
 
 
 def test_parquet_has_every_record_and_fact_column(folder: DatasetFolder) -> None:

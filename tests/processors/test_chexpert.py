@@ -420,14 +420,17 @@ class TestFilesAndRows:
             "patient99009/study1/view1_frontal.png",
         ],
     )
-    def test_odd_image_files_are_counted(self, merged: Path, odd: str) -> None:
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_odd_image_files_are_counted_and_not_named(self, merged: Path, odd: str, count: int) -> None:
         lay(merged, "train/patient99009/study1/view1_frontal.jpg", f"train/{odd}")
+        if count == 2:
+            lay(merged, "train/patient99009/study1/view1.jpg")
         processor, records = read(merged)
         assert len(records) == 12
         assert path_of(records["train/patient99009/study1/view1_frontal"]).endswith("view1_frontal.jpg")
         assert processor.warnings == [
-            "1 image files of train are not used: expected one file with a name such as patient00001/study1/"
-            f"view1_frontal.jpg for each image, found {odd}"
+            f"{count} image files of train are not used: expected one file with a name such as "
+            "patient00001/study1/view1_frontal.jpg for each image"
         ]
 
     def test_patient_folders_of_unknown_split_are_said(self, merged: Path) -> None:
@@ -502,9 +505,14 @@ class TestDamage:
     @pytest.mark.parametrize("content", ["empty", "another dataset"])
     def test_another_folder_is_refused(self, tmp_path: Path, content: str) -> None:
         if content == "another dataset":
-            lay(tmp_path, "train/0123abcd.dicom", "annotations/annotations_train.csv")
-        expected = "found nothing" if content == "empty" else "found annotations, train"
-        with pytest.raises(SourceError, match=rf"expected folders such as train/patient00001.*{expected}"):
+            lay(tmp_path, "train/0123abcd.dicom", "annotations/annotations_train.csv", "Jane Doe.txt")
+        found = (
+            ("0 folders", "0 files;") if content == "empty" else ("2 folders", r"1 files \(endings .txt\);")
+        )
+        expected = " and ".join(found)
+        with pytest.raises(
+            SourceError, match=rf"expected folders such as train/patient00001.*found {expected}"
+        ):
             CheXpert(tmp_path)
 
 

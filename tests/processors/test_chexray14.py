@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import shutil
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -135,17 +136,29 @@ class TestLayouts:
             assert packed[offset : offset + size] == f"images-224/{record.key}".encode()
 
     @pytest.mark.parametrize("archive", ["images-224.tar.gz", "images/images_001.tar.gz", "CXR8.zip"])
-    def test_an_archive_that_is_only_packed_is_named_with_the_remedy(
+    def test_archives_that_are_only_packed_are_counted_with_the_remedy(
         self, tmp_path: Path, archive: str
     ) -> None:
         lay(tmp_path, archive)
-        with pytest.raises(SourceError, match=f"{tmp_path}.*unpack {archive} first"):
+        lay(tmp_path, "more/Jane Doe.zip")
+        with pytest.raises(SourceError, match=f"{tmp_path}.*unpack the archives first, 2 here$"):
             ChestXray14(tmp_path)
 
     def test_other_pictures_are_not_images_of_this_dataset(self, tmp_path: Path) -> None:
         lay(tmp_path, "images/figure.png", "images/00099991_0000.png", "images/00099991_000.jpg")
-        with pytest.raises(SourceError, match=r"no image of NIH ChestX-ray14 found.*check the path"):
+        expected = r"no image of NIH ChestX-ray14 found.*found 1 folders and 0 files; check the path$"
+        with pytest.raises(SourceError, match=expected):
             ChestXray14(tmp_path)
+
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_other_pictures_among_the_images_are_counted(self, release: Path, packed: bool) -> None:
+        if packed:
+            shutil.rmtree(release / "images")
+            tar_of(release / "images-224.tar", NAMES)
+        lay(release, "images/00099991_0000.png", "figures/Jane Doe.PNG", "images/._00099991_000.png")
+        processor, records = read(release)
+        assert processor.warnings == ["2 PNG files are not used: expected names such as 00000001_000.png"]
+        assert len(records) == 3
 
     def test_of_duplicates_the_first_folder_is_used(self, release: Path) -> None:
         lay(release, f"images/images/{NAMES[0]}", f"images_001/images/{NAMES[1]}")
@@ -263,37 +276,27 @@ class TestTables:
         assert record.excluded is None
         assert record.labels == []
 
-    @pytest.mark.parametrize(
-        ("name", "warning"),
-        [
-            ("train_val_list.txt", "train_val_list.txt not found: the official train images"),
-            ("test_list.txt", "test_list.txt not found: the official test images"),
-            ("BBox_List_2017.csv", "BBox_List_2017.csv not found: images are written without boxes"),
-        ],
-    )
-    def test_what_is_missing_beside_the_table_is_said(self, release: Path, name: str, warning: str) -> None:
-        (release / name).unlink()
-        processor, records = read(release)
-        assert len(processor.warnings) == 1
-        assert processor.warnings[0].startswith(warning)
-        assert len(records) == 3
-
     def test_without_the_boxes_there_are_none(self, release: Path) -> None:
         (release / "BBox_List_2017.csv").unlink()
-        assert not any(record.boxes for record in read(release)[1].values())
+        processor, records = read(release)
+        assert processor.warnings == ["BBox_List_2017.csv not found: images are written without boxes"]
+        assert not any(record.boxes for record in records.values())
+        assert len(records) == 3
 
-    def test_lists_with_crlf_and_bom(self, release: Path) -> None:
-        write(release / "train_val_list.txt", *NAMES[:2], newline="\r\n", encoding="utf-8-sig")
-        splits = {identity: record.split for identity, record in read(release)[1].items()}
-        assert splits == {"00099991_000": "train", "00099991_001": "train", "00099992_000": "test"}
-
-    def test_an_image_in_both_lists_is_held_out(self, release: Path) -> None:
-        write(release / "train_val_list.txt", *NAMES)
-        assert read(release)[1]["00099992_000"].split == "test"
-
-    def test_an_image_in_no_list_has_no_split(self, release: Path) -> None:
-        write(release / "train_val_list.txt", NAMES[0])
-        assert read(release)[1]["00099991_001"].split is None
+    @pytest.mark.parametrize("name", ["00099991_001", "00099991_001.PNG"])
+    def test_the_ending_may_lack_in_any_table(self, release: Path, name: str) -> None:
+        _, expected = read(release)
+        for table in ("Data_Entry_2017_v2020.csv", "BBox_List_2017.csv", "train_val_list.txt"):
+            text = (release / table).read_text()
+            assert "00099991_001.png" in text
+            write(release / table, *text.replace("00099991_001.png", name).splitlines())
+        processor, records = read(release)
+        assert processor.warnings == []
+        if name.endswith("1"):
+            assert records == expected
+        else:
+            assert records["00099991_001"].key == name
+            assert records["00099991_001"].boxes == expected["00099991_001"].boxes
 
     def test_a_row_without_a_file_is_a_record_without_one(self, release: Path) -> None:
         (release / "images" / NAMES[1]).unlink()
@@ -319,17 +322,20 @@ class TestTables:
         assert Label("Pneumomediastinum", 1, "NIH") in records["00099992_000"].labels
 
     @pytest.mark.parametrize("cells", ["1,2,3,", "1,2,3,nan", "a,2,3,4"])
-    def test_a_box_that_is_not_four_numbers_is_left_out_and_said(self, release: Path, cells: str) -> None:
+    def test_boxes_that_are_not_four_numbers_are_counted(self, release: Path, cells: str) -> None:
         write(
             release / "BBox_List_2017.csv",
             BOX_HEADER,
-            f"00099991_001.png,Mass,{cells}",
             "00099991_001.png,Effusion,101.25,640.5,210.0,180.75",
+            f"00099991_001.png,Mass,{cells}",
+            f"00099991_000.png,Mass,{cells}",
+            "00099992_000.png,Mass,1,2,3,4",
         )
         processor, records = read(release)
         assert [box.label for box in records["00099991_001"].boxes] == ["Effusion"]
-        assert len(processor.warnings) == 1
-        assert "the box of 00099991_001.png is not used" in processor.warnings[0]
+        assert records["00099991_000"].boxes == []
+        assert records["00099992_000"].boxes == [Box("Mass", 1, 2, 3, 4)]
+        assert processor.warnings == ["BBox_List_2017.csv: 2 boxes are not used: expected four numbers"]
 
     @pytest.mark.parametrize(
         ("table", "header", "column"),
@@ -342,11 +348,104 @@ class TestTables:
     def test_a_missing_column_is_named_with_its_file(
         self, release: Path, table: str, header: str, column: str
     ) -> None:
-        write(release / table, header.replace(column, "Renamed"))
+        row = ",".join("1" * len(header.split(",")))
+        write(release / table, header.replace(column, "Renamed"), row)
         with pytest.raises(SourceError) as caught:
             read(release)
         assert f"{table}: expected column {column!r}, found" in str(caught.value)
         assert "'Renamed'" in str(caught.value)
+
+
+class TestLists:
+    def test_with_crlf_and_bom(self, release: Path) -> None:
+        write(release / "train_val_list.txt", *NAMES[:2], newline="\r\n", encoding="utf-8-sig")
+        processor, records = read(release)
+        assert [record.split for record in records.values()] == ["train", "train", "test"]
+        assert {record.excluded for record in records.values()} == {None}
+        assert processor.warnings == []
+
+    @pytest.mark.parametrize("name", ["TRAIN_VAL_LIST.TXT", "Train_Val_List.txt.gz"])
+    def test_in_any_letter_case_or_packed(self, release: Path, name: str) -> None:
+        text = (release / "train_val_list.txt").read_bytes()
+        (release / "train_val_list.txt").unlink()
+        (release / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+        processor, records = read(release)
+        assert [record.split for record in records.values()] == ["train", "train", "test"]
+        assert name in processor.tables
+        assert processor.warnings == []
+
+    @pytest.mark.parametrize("form", ["images/{}.png", "images_001/images/{}", "{}", "{}.PNG", "./{}.png"])
+    def test_entries_with_a_folder_or_without_the_ending(self, release: Path, form: str) -> None:
+        for list_name, names in (("train_val_list.txt", NAMES[:2]), ("test_list.txt", NAMES[2:])):
+            write(release / list_name, *(form.format(name[:-4]) for name in names))
+        processor, records = read(release)
+        assert [record.split for record in records.values()] == ["train", "train", "test"]
+        assert processor.warnings == []
+
+    def test_lines_that_name_no_image_are_counted(self, release: Path) -> None:
+        odd = ("Image Index", "00099991_001.jpg", "", "0099991_001.png", "00099991_000.png,1", "images/")
+        write(release / "test_list.txt", *odd, NAMES[2])
+        processor, records = read(release)
+        assert processor.warnings == ["test_list.txt: 5 lines are not used: they name no image"]
+        assert [record.split for record in records.values()] == ["train", "train", "test"]
+
+    def test_an_image_in_both_is_held_out(self, release: Path) -> None:
+        write(release / "train_val_list.txt", *NAMES)
+        assert read(release)[1]["00099992_000"].split == "test"
+
+    @pytest.mark.parametrize("table", [True, False])
+    def test_an_image_in_neither_is_left_out(self, release: Path, table: bool) -> None:
+        if not table:
+            (release / "Data_Entry_2017_v2020.csv").unlink()
+        write(release / "train_val_list.txt", NAMES[0])
+        processor, records = read(release)
+        assert [record.split for record in records.values()] == ["train", None, "test"]
+        excluded = [record.excluded for record in records.values()]
+        assert excluded == [None, "not in train_val_list.txt or test_list.txt", None]
+        assert not any("list" in warning for warning in processor.warnings)
+
+    @pytest.mark.parametrize("table", [True, False])
+    @pytest.mark.parametrize(
+        ("present", "absent", "named"),
+        [
+            ("train_val_list.txt", "test_list.txt", {"00099991_000": "train", "00099991_001": "train"}),
+            ("test_list.txt", "train_val_list.txt", {"00099992_000": "test"}),
+        ],
+    )
+    def test_with_one_of_two_the_others_are_left_out(
+        self, release: Path, present: str, absent: str, named: dict[str, str], table: bool
+    ) -> None:
+        if not table:
+            (release / "Data_Entry_2017_v2020.csv").unlink()
+        (release / absent).unlink()
+        processor, records = read(release)
+        assert len(records) == 3
+        for identity, record in records.items():
+            assert record.split == named.get(identity)
+            assert record.excluded == (None if identity in named else f"not in {present}")
+        assert (
+            processor.warnings[0] == f"{absent} not found: images that {present} does not name are left out"
+        )
+        assert len(processor.warnings) == (1 if table else 2)
+        assert present in processor.tables
+
+    @pytest.mark.parametrize("table", [True, False])
+    def test_without_both_nothing_is_left_out(self, release: Path, table: bool) -> None:
+        for name in ("train_val_list.txt", "test_list.txt"):
+            (release / name).unlink()
+        if not table:
+            (release / "Data_Entry_2017_v2020.csv").unlink()
+        processor, records = read(release)
+        assert {(record.split, record.excluded) for record in records.values()} == {(None, None)}
+        assert processor.warnings[0] == (
+            "train_val_list.txt and test_list.txt not found: the official test images cannot be told from "
+            "the others"
+        )
+        assert len(processor.warnings) == (1 if table else 2)
+
+    def test_a_file_without_a_row_is_out_for_that(self, release: Path) -> None:
+        lay(release, "images/00099993_007.png")
+        assert read(release)[1]["00099993_007"].excluded == "not in Data_Entry_2017_v2020.csv"
 
 
 class TestParts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib
 import os
 import shutil
@@ -18,6 +19,7 @@ import processors
 from composer.demo import make_miniatures
 from processors import all_processors
 from processors.base import VIEWS, Processor, Record, SourceError, Split
+from tests.processors.releases import lay
 
 # A warning of a library about a table would be shown to every user.
 pytestmark = pytest.mark.filterwarnings("error")
@@ -211,12 +213,91 @@ class TestReading:
                 list(source(folder).records())
             assert str(folder) in str(caught.value)
 
+    @pytest.fixture
+    def copy(self, root: Path, tmp_path: Path) -> Path:
+        """Return a copy of the miniature that a test may damage."""
+        return Path(shutil.copytree(root, tmp_path / "copy"))
+
+    @pytest.mark.parametrize("carrier", ["plain", "gzip"])
+    def test_a_cut_table_stops_the_run(self, source: type[Processor], copy: Path, carrier: str) -> None:
+        for table in tables_of(source, copy):
+            whole = table.read_text("utf-8")
+            rows = whole.rstrip("\n").split("\n")
+            for cut, what in (
+                (f"{rows[0]}\n", "a header without rows"),
+                ("\n".join(rows).rpartition(",")[0], "the last line is cut"),
+            ):
+                broken = table
+                if carrier == "gzip":
+                    table.unlink()
+                    broken = table.with_name(f"{table.name}.gz")
+                    broken.write_bytes(gzip.compress(cut.encode()))
+                else:
+                    table.write_text(cut, "utf-8")
+                with pytest.raises(SourceError, match=f"{table.name}.*: {what}; download it again"):
+                    list(source(copy).records())
+                broken.unlink()
+                table.write_text(whole, "utf-8")
+        assert list(source(copy).records())
+
+    def test_a_table_without_header_stops_the_run_and_shows_no_row(
+        self, source: type[Processor], copy: Path, records: list[Record]
+    ) -> None:
+        for table in tables_of(source, copy):
+            whole = table.read_text("utf-8")
+            table.write_text(whole.partition("\n")[2], "utf-8")
+            with pytest.raises(SourceError, match=f"{table.name}: expected column.*no header line") as caught:
+                list(source(copy).records())
+            assert names_in(str(caught.value).replace(str(copy), ""), records) == []
+            table.write_text(whole, "utf-8")
+
+    def test_no_warning_names_a_patient_or_an_image(
+        self, source: type[Processor], copy: Path, records: list[Record]
+    ) -> None:
+        for table in tables_of(source, copy):
+            rows = table.read_text("utf-8").splitlines()
+            # A row that is there twice, one with cells from elsewhere, and one that names nothing.
+            first, *cells = rows[1].split(",")
+            odd = [rows[1], ",".join([first, *cells[::-1]]), ",".join([f"{first} ?", *cells])]
+            table.write_text("\n".join([*rows, *odd]) + "\n", "utf-8")
+        for record in records:
+            if record.file is not None and record.file.offset is None:
+                image = copy / record.file.path
+                for name in (f"copy of {image.name}", f"{image.stem} (2){image.suffix}", f"{image.name}.gz"):
+                    shutil.copy(image, image.with_name(name))
+                lay(image.parent / image.stem, image.name)
+        # Without the rows of a patient, the files are what is gone through.
+        for table in tables_of(source, copy):
+            rows = table.read_text("utf-8").splitlines()
+            table.write_text("\n".join([rows[0], *rows[len(rows) // 2 :]]) + "\n", "utf-8")
+        processor = source(copy)
+        list(processor.records())
+        assert names_in("\n".join(processor.warnings), records) == []
+
     def test_the_miniature_is_the_same_every_time(
         self, root: Path, source: type[Processor], tmp_path: Path
     ) -> None:
         name = source.__module__.rpartition(".")[2]
         importlib.import_module(f"composer.demo.{name}").make(tmp_path)
         assert contents(tmp_path) == contents(root)
+
+
+def tables_of(source: type[Processor], root: Path) -> list[Path]:
+    """Return the tables in use that have a header."""
+    processor = source(root)
+    list(processor.records())
+    return [root / table for table in processor.tables if table.endswith(".csv")]
+
+
+def names_in(text: str, records: list[Record]) -> list[str]:
+    """Return the patients and images that a text names."""
+    names: set[str] = set()
+    for record in records:
+        name = PurePosixPath(record.key)
+        names |= {record.identity, record.key, name.name, name.stem}
+        names |= {part for part in (record.patient_id, record.study_id) if part}
+    # Views of a CheXpert study are numbered; their names say nothing of whose they are.
+    return sorted(name for name in names if name in text and not name.startswith("view"))
 
 
 class Reversed:

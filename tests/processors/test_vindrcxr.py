@@ -207,8 +207,10 @@ class TestLayouts:
     def test_another_folder_is_refused(self, tmp_path: Path, content: str) -> None:
         if content == "another dataset":
             lay(tmp_path, "train/patient00001/study1/view1_frontal.jpg", "train.csv")
-        found = "found nothing" if content == "empty" else "found train, train.csv"
-        with pytest.raises(SourceError, match=rf"expected train/ or test/ with files such as.*{found}"):
+        found = "0 folders and 0 files;"
+        if content == "another dataset":
+            found = r"1 folders and 1 files \(endings .csv\);"
+        with pytest.raises(SourceError, match=rf"expected train/ or test/ with files such as.*found {found}"):
             VinDrCXR(tmp_path)
 
 
@@ -250,7 +252,7 @@ class TestKaggle:
         assert processor.warnings == ["train.csv of Kaggle is not used: the tables of PhysioNet are here"]
 
     def test_a_table_without_class_id_is_another(self, kaggle: Path) -> None:
-        write(kaggle / "train.csv", BOX_HEADER)
+        write(kaggle / "train.csv", BOX_HEADER, f"{FIRST},R8,Consolidation,93.0,56.0,119.0,189.0")
         with pytest.raises(SourceError, match=r"train\.csv.*expected column 'class_id'"):
             read(kaggle)
 
@@ -310,6 +312,28 @@ class TestFilesAndRows:
             "train: 2 files are not used: the same image is there in another format"
         ]
 
+    @pytest.mark.parametrize("split", ["train", "test"])
+    def test_what_is_no_image_among_the_images_is_counted(self, release: Path, split: str) -> None:
+        lay(
+            release / split,
+            f"{FIRST}a",
+            f"{FIRST}b.dicom.gz",
+            f"{FIRST}c/1.dicom",
+            f"{FIRST}d.zip",
+            # The miniature has an index.html there already.
+            "index.htm.html",
+            "image_labels.csv",
+            "annotations.CSV.GZ",
+            "SHA256SUMS.txt",
+            "._a",
+        )
+        processor, records = read(release)
+        assert processor.warnings == [
+            f"{split}: 4 entries are not used: expected files such as <image_id>.dicom, "
+            "none in folders below or packed"
+        ]
+        assert len(records) == 12
+
     def test_an_image_in_both_splits_is_held_out(self, tmp_path: Path) -> None:
         lay(tmp_path, "train/a.dicom", "train/b.dicom", "test/a.dicom")
         processor, records = read(tmp_path)
@@ -325,7 +349,7 @@ class TestDamage:
         processor, records = read(release)
         assert len(records) == 12
         assert processor.warnings == [
-            f"annotations_train.csv: 1 rows are not used: image_id is no id but {cell!r}"
+            "annotations_train.csv: 1 rows are not used: expected an id of letters and digits in image_id"
         ]
 
     @pytest.mark.parametrize("corners", ["1,2,,4", "1,2,x,4", "5,2,5,4", "1,9,3,4", "nan,1,2,3"])

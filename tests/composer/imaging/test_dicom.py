@@ -99,6 +99,17 @@ def test_decoders_print_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str
     assert capfd.readouterr() == ("", "")
 
 
+def test_deflated_bomb_is_refused_by_its_inflated_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = real_file("image_dfl.dcm").read_bytes()
+    # 512 x 512 pixels of 8 bits, and a header.
+    monkeypatch.setattr("composer.imaging.dicom.MAXIMUM_INFLATED", 512 * 512)
+    assert reason_of(tmp_path, data) == Reason.TOO_LARGE
+    monkeypatch.setattr("composer.imaging.dicom.MAXIMUM_INFLATED", 512 * 512 + 5000)
+    assert reason_of(tmp_path, data) is None
+
+
 def test_deflated_file(tmp_path: Path) -> None:
     conversion = convert_bytes(tmp_path, real_file("image_dfl.dcm").read_bytes())
     assert picture(conversion).mean() == pytest.approx(127.1160, abs=1e-4)

@@ -60,9 +60,9 @@ def test_a_base_for_several_processors_needs_no_form() -> None:
         @abstractmethod
         def shared(self) -> None: ...
 
-    members = {"recognise": recognise, "records": records, "shared": records}
-    with pytest.raises(TypeError, match="Location does not declare"):
-        type("Location", (Family,), members)
+    parts = {"recognise": recognise, "records": records, "shared": records}
+    with pytest.raises(TypeError, match="Relative does not declare"):
+        type("Relative", (Family,), parts)
 
 
 def test_an_unusable_root_is_found_out_at_once(tmp_path: Path) -> None:

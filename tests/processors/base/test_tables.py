@@ -13,6 +13,22 @@ from processors.base import SourceError, Table, find_table, floats, read_lines
 pytestmark = pytest.mark.filterwarnings("error")
 
 
+HEADERS = (
+    "Image Index,Finding Labels,Follow-up #,Patient ID,View Position,OriginalImage[Width,Height]",
+    "Image Index,Finding Label,Bbox [x,y,w,h]",
+    "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Lung Opacity",
+    "image_id,rad_id,class_name,x_min,y_min,x_max,y_max",
+    "image_id,rad_ID,Nodule/Mass,No finding",
+)
+FIRST_ROWS = (
+    "00099991_000.png,Cardiomegaly,0,99991,PA,2682,2749",
+    "00099991_001.png,Infiltrate,225.0847458,547.0192168,86.7796610,79.1864407",
+    "CheXpert-v1.0/train/patient99001/study1/view1_frontal.jpg,Female,68,Frontal,AP,,1.0",
+    "feedc0de000000000000000000001770,R11,No finding,,,,",
+    "feedc0de000000000000000000001770,R11,0,1",
+)
+
+
 def put(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text.encode())
@@ -96,23 +112,64 @@ class TestTable:
         assert list(Table(path).rows("a", "b")) == [("x, y\nz", "2")]
 
     def test_short_rows_end_in_empty_cells(self, tmp_path: Path) -> None:
-        path = put(tmp_path / "t.csv", "a,b,c\n1,2,3\n4\n")
-        assert list(Table(path).rows("c", "a")) == [("3", "1"), ("", "4")]
+        path = put(tmp_path / "t.csv", "a,b,c\n1,2,3\n4\n5,6,7\n")
+        assert list(Table(path).rows("c", "a")) == [("3", "1"), ("", "4"), ("7", "5")]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            pytest.param("a,b,c\n1,2,3\n4,5", id="a-cell"),
+            pytest.param("a,b,c\n1,2,3\n4,5\n", id="closed-by-an-editor"),
+            pytest.param("a,b,c\r\n1,2,3\r\n4", id="two-cells"),
+            pytest.param("a,b,c\n1,2,\n4,", id="blank-cells"),
+            pytest.param("a,b,c\n1,2,3\n4,5\n\n  \n,,\n", id="lines-of-nothing-after-it"),
+            pytest.param('a,b,c\n1,2,3\n"4,5\n6",7', id="comma-and-line-end-in-a-cell"),
+            pytest.param("a,b,c,,\n1,2,3\n4,5", id="commas-on-header"),
+            pytest.param("a,b,c\n1,2,3,\n4,5", id="comma-on-rows"),
+        ],
+    )
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_a_cut_last_line_is_an_error(self, tmp_path: Path, text: str, packed: bool) -> None:
+        path = put(tmp_path / "t.csv", text)
+        if packed:
+            path = tmp_path / "t.csv.gz"
+            path.write_bytes(gzip.compress(text.encode()))
+        with pytest.raises(SourceError, match=rf"{path.name}: the last line is cut; download it again"):
+            Table(path)
+
+    @pytest.mark.parametrize(
+        ("text", "last"),
+        [
+            pytest.param("a,b,c\n1,2,3\n4,,", ("4", "", ""), id="blank-cells"),
+            pytest.param("a,b,c\n1,2\n1,2,3\n4,5\n", ("4", "5", ""), id="as-short-as-the-first"),
+            pytest.param("a,b,c\n1,2\n", ("1", "2", ""), id="one-row"),
+            pytest.param('a,b,c\n1,2,3\n"4\n5",6,', ("4\n5", "6", ""), id="line-end-in-a-cell"),
+            pytest.param("\ufeffa,b,c\n1,2,\n\n4,5,\n\n", ("4", "5", ""), id="empty-lines"),
+            pytest.param("a,b,c\n1,2,,\n4,5,\n", ("4", "5", ""), id="comma-on-the-first-row"),
+            pytest.param("a,b,c,\n1,2,,\n4,5,\n", ("4", "5", ""), id="comma-on-header-and-first-row"),
+        ],
+    )
+    def test_a_last_line_that_ends_in_blanks_is_not_cut(
+        self, tmp_path: Path, text: str, last: tuple[str, ...]
+    ) -> None:
+        assert list(Table(put(tmp_path / "t.csv", text)).rows("a", "b", "c"))[-1] == last
 
     def test_an_optional_column_reads_as_empty(self, tmp_path: Path) -> None:
         table = Table(put(tmp_path / "t.csv", "a,sex\n1,F\n2,M\n"))
         assert list(table.rows("a", table.first_of("gender", "sex"))) == [("1", "F"), ("2", "M")]
         assert list(table.rows("a", table.first_of("view", "projection"))) == [("1", ""), ("2", "")]
 
-    def test_a_header_alone_is_a_table_without_rows(self, tmp_path: Path) -> None:
-        table = Table(put(tmp_path / "t.csv", "a,b\n"), columns=("a",))
-        assert (len(table), list(table.rows("a"))) == (0, [])
+    @pytest.mark.parametrize("text", ["a,b\n", "a,b", "a,b\r\n\r\n"])
+    def test_a_header_alone_is_an_error(self, tmp_path: Path, text: str) -> None:
+        with pytest.raises(SourceError, match=r"t\.csv: a header without rows; download it again"):
+            Table(put(tmp_path / "t.csv", text), columns=("a",))
 
     @pytest.mark.parametrize(
         ("wanted", "message"),
         [
             (("a", "c"), "t.csv: expected column 'c', found 'a', 'b';"),
-            (("c", "d"), "t.csv: expected columns 'c', 'd', found 'a', 'b';"),
+            (("a", "b", "c", "d"), "t.csv: expected columns 'c', 'd', found 'a', 'b';"),
+            (("A", "c"), "t.csv: expected columns 'A', 'c', found 'a', 'b';"),
         ],
     )
     def test_missing_columns_are_named(self, tmp_path: Path, wanted: tuple[str, ...], message: str) -> None:
@@ -120,6 +177,33 @@ class TestTable:
         with pytest.raises(SourceError) as caught:
             Table(path, columns=wanted)
         assert message in str(caught.value)
+
+    def test_a_missing_choice_of_columns_is_named(self, tmp_path: Path) -> None:
+        table = Table(put(tmp_path / "t.csv", "a,b\n1,2\n"), columns=("a",))
+        with pytest.raises(SourceError, match="expected column 'c' or 'd', found 'a', 'b';"):
+            table.one_of("c", "d")
+
+    @pytest.mark.parametrize("header", HEADERS)
+    def test_a_real_header_is_shown(self, tmp_path: Path, header: str) -> None:
+        names = header.split(",")
+        for lacking in range(len(names)):
+            rest = [*names[:lacking], *names[lacking + 1 :]]
+            path = put(tmp_path / "t.csv", ",".join(rest) + "\n" + "1," * (len(rest) - 1) + "1\n")
+            with pytest.raises(SourceError) as caught:
+                Table(path, columns=names)
+            assert f"found {', '.join(map(repr, rest))};" in str(caught.value)
+
+    @pytest.mark.parametrize(("header", "row"), zip(HEADERS, FIRST_ROWS, strict=True))
+    def test_a_first_row_in_the_place_of_a_header_is_not_shown(
+        self, tmp_path: Path, header: str, row: str
+    ) -> None:
+        path = put(tmp_path / "t.csv", f"{row}\n{row}\n")
+        with pytest.raises(SourceError) as caught:
+            Table(path, columns=header.split(","))
+        count = len(row.split(","))
+        assert f"found {count} columns of other names, or no header line;" in str(caught.value)
+        with pytest.raises(SourceError, match=r"expected column 'z', found .* or no header line;"):
+            Table(path).one_of("z")
 
     @pytest.mark.parametrize("text", ["a,b\n1,2,3\n", "a,b\n1,2\n1,2,3\n", "a,b\n1,2,\n1,2,3\n"])
     def test_rows_with_more_cells_than_the_header_are_not_guessed_at(self, tmp_path: Path, text: str) -> None:
