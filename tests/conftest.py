@@ -11,10 +11,11 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 def machex(
-    *arguments: str, repository: Path = REPOSITORY, cwd: Path | None = None
+    *arguments: str, repository: Path = REPOSITORY, cwd: Path | None = None, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a user does."""
+    """Run the command line as a user does, with environment variables of choice."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    environment |= variables
     return subprocess.run(
         [sys.executable, str(repository / "machex.py"), *arguments],
         capture_output=True,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import machex as machex_module
 from processors import all_processors
 from tests.conftest import REPOSITORY, machex
 
@@ -174,6 +175,73 @@ def test_interrupt_keeps_what_is_done_and_the_next_run_completes_it(demo: Path, 
     assert result.returncode == 0, result.stderr
     assert len(index(tmp_path / "machex_dataset", "vindrcxr")) > done
     assert not list((tmp_path / "machex_dataset").rglob("*.part"))
+
+
+def test_closed_standard_error_ends_no_run(demo: Path, tmp_path: Path) -> None:
+    # As under cron and in daemons.
+    config = copied(demo, tmp_path)
+    command = f"exec {sys.executable} {REPOSITORY / 'machex.py'} -c {config} --dataset chexpert 2>&-"
+    result = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+    assert result.returncode == 0
+    assert "chexpert" in result.stdout
+    assert index(tmp_path / "machex_dataset", "chexpert")
+
+
+def test_output_that_nobody_reads_is_no_fault() -> None:
+    command = f"{sys.executable} {REPOSITORY / 'machex.py'} datasets | head -c 1"
+    result = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+    assert result.stderr == ""
+
+
+def test_output_that_knows_ascii_alone_is_no_fault(demo: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "Röntgen"
+    folder.mkdir()
+    result = machex("-c", str(copied(demo, folder)), "--dataset", "chexpert", PYTHONIOENCODING="ascii")
+    assert result.returncode == 0, result.stderr
+    assert "R\\xf6ntgen" in result.stdout
+
+
+def test_file_name_that_is_no_text_is_named_as_the_cause(demo: Path, tmp_path: Path) -> None:
+    config = copied(demo, tmp_path)
+    images = os.fsencode(tmp_path / "sources/chex-ray14/images")
+    os.rename(images, images.replace(b"images", b"im\xe9s"))  # noqa: PTH104 - bytes
+    result = machex("-c", str(config), "--dataset", "chex-ray14")
+    assert result.returncode == 2
+    assert "CHEXRAY14_ROOT: a file or folder name is not UTF-8" in result.stderr
+
+
+def test_fault_of_the_program_exits_3_with_what_to_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("composer.commands.datasets.run", broken)
+    assert machex_module.main(["datasets"]) == 3
+
+
+def test_workers_are_as_quick_to_start_from_another_folder(demo: Path, tmp_path: Path) -> None:
+    # The module of the workers is loaded once in the process they are forked from: it must be found.
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from composer.pool import Pool\n"
+        "from tests.composer.test_pool import parent_has_loaded_this\n"
+        "if __name__ == '__main__':\n"
+        "    with Pool(parent_has_loaded_this, 1) as pool: print(list(pool.map([0])))\n"
+    )
+    (tmp_path / "script.py").write_text(code)
+    command = [sys.executable, str(tmp_path / "script.py"), str(REPOSITORY)]
+    result = subprocess.run(command, cwd="/", capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[(0, True)]"
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_demo_that_cannot_be_written(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    result = machex("demo", "-o", str(tmp_path / place))
+    assert result.returncode in (2, 3)
+    assert "Traceback" not in result.stderr
+
+
+def test_demo_in_a_folder_with_a_dollar_sign(tmp_path: Path) -> None:
+    assert machex("demo", "-q", "-o", str(tmp_path / "a$b")).returncode == 0
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["compose", "--help"], ["demo", "--help"]])
