@@ -147,7 +147,9 @@ class _Pictures(Dataset[dict[str, Any]]):
             picture = _decode(file, mode, self.size)
         except _DAMAGE as error:
             key, reason = index.value(place, "key"), getattr(error, "strerror", None) or error
-            remedy = "Compose again" if isinstance(error, FileNotFoundError) else "Delete it and compose again"
+            remedy = (
+                "Compose again" if isinstance(error, FileNotFoundError) else "Delete it and compose again"
+            )
             raise ImageError(
                 f"dataset {index.folder.name}, id {file.stem}, key {key}: cannot read {file}: {reason}. "
                 f"{remedy}: `python machex.py -c config.yml` writes what is not there."

@@ -18,10 +18,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from composer.datasets import open_datasets
 from composer.demo.carriers import write_png
 from composer.demo.phantom import film
 from composer.settings import load_settings
-from composer.datasets import open_datasets
 
 ROWS = 112_120
 # ext4 allows 65,000 links to one file.

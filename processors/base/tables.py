@@ -74,7 +74,7 @@ class Table:
             raise self._lacks(f"column{'s'[: len(missing) > 1]} {', '.join(map(repr, missing))}")
         if frame.empty:
             raise SourceError(f"{path}: a header without rows; download it again")
-        # pandas fills up the cells that a row lacks; where the last one has no blanks, none were lacking.
+        # pandas fills up with blanks what a row lacks, so that the file itself is asked where there are some.
         if "" in frame.iloc[-1].tolist() and _is_cut(path):
             raise SourceError(f"{path}: the last line is cut; download it again")
 
@@ -147,9 +147,8 @@ def floats(cells: Sequence[str]) -> tuple[float, ...] | None:
 
 
 def _open_text(path: Path) -> IO[str]:
-    # Line ends stay as they are, because a cell may hold some.
     opened = gzip.open if path.suffix.lower() == ".gz" else open
-    return cast("IO[str]", opened(path, "rt", encoding="utf-8-sig", newline=""))
+    return cast("IO[str]", opened(path, "rt", encoding="utf-8-sig"))
 
 
 def _is_cut(path: Path) -> bool:

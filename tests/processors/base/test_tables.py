@@ -19,6 +19,7 @@ HEADERS = (
     "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Lung Opacity",
     "image_id,rad_id,class_name,x_min,y_min,x_max,y_max",
     "image_id,rad_ID,Nodule/Mass,No finding",
+    "image_id,rad_id,Nodule/Mass,No finding",
 )
 FIRST_ROWS = (
     "00099991_000.png,Cardiomegaly,0,99991,PA,2682,2749",
@@ -26,6 +27,8 @@ FIRST_ROWS = (
     "CheXpert-v1.0/train/patient99001/study1/view1_frontal.jpg,Female,68,Frontal,AP,,1.0",
     "feedc0de000000000000000000001770,R11,No finding,,,,",
     "feedc0de000000000000000000001770,R11,0,1",
+    # The row of another table, one cell of which is the name of a column here.
+    "feedc0de000000000000000000001770,R11,No finding,,,,",
 )
 
 
@@ -193,7 +196,7 @@ class TestTable:
                 Table(path, columns=names)
             assert f"found {', '.join(map(repr, rest))};" in str(caught.value)
 
-    @pytest.mark.parametrize(("header", "row"), zip(HEADERS, FIRST_ROWS, strict=True))
+    @pytest.mark.parametrize(("header", "row"), [*zip(HEADERS, FIRST_ROWS, strict=True)])
     def test_a_first_row_in_the_place_of_a_header_is_not_shown(
         self, tmp_path: Path, header: str, row: str
     ) -> None:
