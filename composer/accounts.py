@@ -12,8 +12,7 @@ import pyarrow.compute as pc
 from composer.status import Status
 
 _STATUSES = (Status.WRITTEN, Status.LEFT_OUT, Status.KNOWN_BAD, Status.MISSING, Status.FAILED)
-
-
+# The rule by which all but the first record of an image are left out.
 REPEATED = "repeated row"
 
 

@@ -152,9 +152,16 @@ def _open_text(path: Path) -> IO[str]:
 
 
 def _is_cut(path: Path) -> bool:
-    """Say whether the last row lacks cells that the first row has, in columns that have a name."""
+    """Say whether the file ends inside a line: no line end, and a last row with fewer cells than the first.
+
+    Only cells in columns that have a name count. A last row that is short but whole is Excel's, which leaves
+    out the commas before blank cells.
+    """
     with _open_text(path) as file:
-        rows = (row for row in csv.reader(file) if any(map(str.strip, row)))
+        lines = file.read()
+        if lines.endswith("\n"):
+            return False
+        rows = (row for row in csv.reader(lines.splitlines()) if any(map(str.strip, row)))
         named = max(place for place, name in enumerate(next(rows), start=1) if name.strip())
         widths = [len(row) for row in rows]
     return bool(widths) and widths[-1] < min(widths[0], named)
