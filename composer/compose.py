@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -58,6 +59,12 @@ def compose(datasets: Sequence[Dataset], workers: int, *, progress: bool) -> lis
         if current is not None:
             finish(current)
         raise Interrupted("interrupted; run the same command again to go on") from interrupt
+    except OutputError:
+        # Where there still is room, the index of what is done.
+        with suppress(OutputError):
+            if current is not None:
+                finish(current)
+        raise
     return accounts
 
 
@@ -113,14 +120,14 @@ def _unwritten(dataset: Dataset) -> pa.Table:
 
 
 def _tasks(dataset: Dataset, rows: pa.Table) -> Iterator[Task]:
-    columns = ["number", "identity", "source", "source_offset", "source_size"]
+    columns = ["number", "identity", "carrier", "source", "source_offset", "source_size"]
     for batch in rows.select(columns).to_batches(max_chunksize=10_000):
         for row in batch.to_pylist():
             target = dataset.folder.path / image_name(row["number"], dataset.recipe.extension)
             source = Source(str(dataset.root / row["source"]), row["source_offset"], row["source_size"])
-            yield Task(row["number"], row["identity"], source, str(target), dataset.recipe)
+            yield Task(row["number"], row["identity"], row["carrier"], source, str(target), dataset.recipe)
 
 
 def _crashed(task: Task, lost: Lost) -> Outcome:
     message = f"the process that read it ended twice (exit code {lost.exit_code}); fetch the file again"
-    return Outcome(task.number, task.identity, reason=CRASHED, message=message)
+    return Outcome(task.number, task.identity, task.carrier, reason=CRASHED, message=message)

@@ -100,7 +100,9 @@ def _open(processor_type: type[Processor], settings: Settings) -> Dataset:
     _announce(processor, plan, repeated)
     if previous is not None and (gone := pc.sum(vanished(plan, previous)).as_py()):
         log.warning(
-            "%s: %s images of an earlier run are no longer in the source", processor.folder, f"{gone:,}"
+            "%s: %s images of an earlier run are no longer listed, or no longer there",
+            processor.folder,
+            f"{gone:,}",
         )
     return Dataset(processor_type, root, folder, recipe, records.num_rows, repeated, plan, previous)
 

@@ -32,6 +32,7 @@ _FROM_RECORDS = (
     "class_label",
     "native",
     "source",
+    "carrier",
 )
 _FROM_LEDGER = ("bytes", "sha256", *(field.name for field in FACT_COLUMNS if not field.name.endswith("_ms")))
 

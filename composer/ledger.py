@@ -10,7 +10,9 @@ from typing import Any, Self, get_args, get_type_hints
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json
+from numpy.typing import NDArray
 
 from composer.errors import OutputError
 from composer.imaging import Facts, Reason
@@ -42,6 +44,7 @@ SCHEMA = pa.schema(
     [
         pa.field("identity", pa.string()),
         pa.field("number", pa.int32()),
+        pa.field("carrier", pa.string()),
         pa.field("status", pa.string()),
         pa.field("reason", pa.string()),
         pa.field("message", pa.string()),
@@ -91,6 +94,7 @@ class Ledger:
         line = {
             "identity": outcome.identity,
             "number": outcome.number,
+            "carrier": outcome.carrier,
             "status": _status(outcome),
             "reason": outcome.reason,
             "message": outcome.message,
@@ -122,6 +126,8 @@ def _status(outcome: Outcome) -> Status:
 def read_ledger(path: Path) -> pa.Table:
     """Return the last line of every identity, in the columns of `SCHEMA`; no rows without a file.
 
+    A line by which a file was written counts only as long as no later line wrote another image to its number.
+
     Raises
     ------
     OutputError
@@ -146,10 +152,30 @@ def _last_lines(path: Path, data: pa.Buffer) -> pa.Table:
             ),
         )
     except pa.ArrowInvalid as error:
-        raise OutputError(f"{path}: damaged ({error}); remove the damaged line and run again") from error
-    rows = pa.table({"identity": lines["identity"], "row": np.arange(lines.num_rows)})
-    last = rows.group_by("identity").aggregate([("row", "max")])["row_max"]
-    return lines.take(np.sort(last.to_numpy()))
+        line = _first_damaged(whole)
+        raise OutputError(f"{path}: line {line} is damaged; remove that line and run again") from error
+    rows = pa.table({name: lines[name] for name in ("identity", "number", "status")})
+    rows = rows.append_column("row", pa.array(np.arange(lines.num_rows)))
+    last = _last_of_each(rows, "identity")
+    overwritten = np.setdiff1d(
+        last[pc.equal(rows["status"].take(last), Status.WRITTEN).to_numpy()],
+        _last_of_each(rows.filter(pc.equal(rows["status"], Status.WRITTEN)), "number"),
+    )
+    return lines.take(np.setdiff1d(last, overwritten))
+
+
+def _last_of_each(rows: pa.Table, column: str) -> NDArray[np.int64]:
+    last: NDArray[np.int64] = rows.group_by(column).aggregate([("row", "max")])["row_max"].to_numpy()
+    return last
+
+
+def _first_damaged(lines: memoryview) -> int | None:
+    for number, line in enumerate(bytes(lines).split(b"\n"), start=1):
+        try:
+            json.loads(line or b"{}")
+        except ValueError:
+            return number
+    return None
 
 
 def _end_of_last_line(data: pa.Buffer) -> int:

@@ -110,8 +110,9 @@ def read_plan(path: Path) -> pa.Table | None:
     if not path.exists():
         return None
     try:
-        return pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
+        plan = pq.read_table(path)
+        return plan.select(_COLUMNS).replace_schema_metadata({_RECIPE: plan.schema.metadata[_RECIPE]})
+    except (OSError, pa.ArrowInvalid, KeyError, TypeError) as error:
         raise OutputError(f"{path}: damaged ({error}); restore it, or choose another MACHEX_PATH") from error
 
 

@@ -30,6 +30,7 @@ SCHEMA = pa.schema(
         pa.field("source", pa.string()),
         pa.field("source_offset", pa.int64()),
         pa.field("source_size", pa.int64()),
+        pa.field("carrier", pa.string(), nullable=False),
         pa.field("view", pa.string(), nullable=False),
         pa.field("split", pa.string()),
         pa.field("patient_id", pa.string()),

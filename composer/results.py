@@ -30,9 +30,13 @@ def join(plan: pa.Table, ledger: pa.Table, present: Container[str], extension: s
     """
     planned = pc.equal(plan["status"], Status.TO_WRITE)
     place = pc.if_else(planned, pc.index_in(plan["identity"], ledger["identity"].combine_chunks()), None)
-    # A line under another number was written to another plan: that file is not this image.
-    same_number = pc.equal(ledger["number"].take(place.combine_chunks()), plan["number"])
-    attempts = ledger.take(pc.if_else(same_number, place, None).combine_chunks())
+    attempts = ledger.take(place.combine_chunks())
+    # A line under another number belongs to another plan: that file is not this image. Nor is a picture of
+    # another carrier, to whose pixels the tables do not refer.
+    same = pc.and_(
+        pc.equal(attempts["number"], plan["number"]), pc.equal(attempts["carrier"], plan["carrier"])
+    )
+    attempts = ledger.take(pc.if_else(same, place, None).combine_chunks())
     names = (image_name(number, extension) for number in plan["number"].to_pylist())
     absent = pa.array([name not in present for name in names], pa.bool_())
     deleted = pc.and_(pc.equal(attempts["status"], Status.WRITTEN), absent)

@@ -18,10 +18,11 @@ _TOO_LITTLE_MEMORY = "the memory of this machine is too small for the image; low
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One image to make: its number and identity, the source, the file to write, and the recipe."""
+    """One image to make: its number, identity and carrier, the source, the file to write, and the recipe."""
 
     number: int
     identity: str
+    carrier: str
     source: Source
     target: str
     recipe: Recipe
@@ -37,6 +38,7 @@ class Outcome:
 
     number: int
     identity: str
+    carrier: str
     reason: str | None = None
     message: str | None = None
     bytes: int | None = None
@@ -55,22 +57,25 @@ def make_image(task: Task) -> Outcome:
     try:
         conversion = convert(task.source, task.recipe)
     except Refusal as refusal:
-        return Outcome(task.number, task.identity, reason=str(refusal.reason), message=refusal.message)
+        return Outcome(*_names(task), reason=str(refusal.reason), message=refusal.message)
     except MemoryError:
-        return Outcome(task.number, task.identity, reason=OUT_OF_MEMORY, message=_TOO_LITTLE_MEMORY)
+        return Outcome(*_names(task), reason=OUT_OF_MEMORY, message=_TOO_LITTLE_MEMORY)
     except Exception as error:
         # A fault of ours must not end a run of days: it is named, and the next image is done.
         message = f"{type(error).__name__} in {_place(error)}: a fault of this program, please report it"
-        return Outcome(task.number, task.identity, reason=UNEXPECTED, message=message)
+        return Outcome(*_names(task), reason=UNEXPECTED, message=message)
     with atomic_write(Path(task.target)) as file:
         file.write(conversion.data)
     return Outcome(
-        task.number,
-        task.identity,
+        *_names(task),
         bytes=len(conversion.data),
         sha256=hashlib.sha256(conversion.data).hexdigest(),
         facts=conversion.facts,
     )
+
+
+def _names(task: Task) -> tuple[int, str, str]:
+    return task.number, task.identity, task.carrier
 
 
 def _place(error: Exception) -> str:

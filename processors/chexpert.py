@@ -307,6 +307,7 @@ class CheXpert(Processor):
             identity=image.identity,
             key=image.identity + image.suffix,
             file=Location(place.prefix + image.in_split) if place else None,
+            carrier="small" if place and "-small" in place.prefix.lower() else "",
             view="lateral" if image.is_lateral else frontal,
             patient_id=image.patient,
             study_id=f"{image.patient}/{image.study}",
@@ -380,7 +381,8 @@ def _survey(folder: Path, *, is_root: bool = False) -> Iterator[_Folder]:
             below.append(Path(entry.path))
     # The train batches of Stanford AIMI have no folder train/ inside.
     name = folder.absolute().name
-    yield _Folder(folder, "train" if _BATCH.fullmatch(name) else _SPLIT_OF_FOLDER.get(name.lower()), patients)
+    split = "train" if _BATCH.fullmatch(name) else _SPLIT_OF_FOLDER.get(name.lower())
+    yield _Folder(folder, "valid" if name.lower() == _VALID_BATCH.lower() else split, patients)
     for child in below:
         if child.is_dir():
             yield from _survey(child)

@@ -144,6 +144,7 @@ class ChestXray14(Processor):
             )
         resized = [path for path in unpacked if self._is_resized(path)]
         full_size = [path for path in unpacked if not self._is_resized(path)]
+        self._carrier = "" if full_size else "224 px"
         if full_size:
             if resized:
                 self.warnings.append(
@@ -204,12 +205,14 @@ class ChestXray14(Processor):
                 yield record
         for name, location in self._images.items():
             if name not in listed:
-                yield _unlisted(name, location, lists, table=path)
+                record = _unlisted(name, location, lists, table=path)
+                record.carrier = self._carrier
+                yield record
 
     def _listed(self, path: Path, boxes: dict[str, list[Box]], lists: _SplitLists) -> Iterator[Record]:
         table = Table(path, columns=("Image Index", "Finding Labels", "View Position"))
         self.tables.append(self.relative(path))
-        names = [_with_ending(name) for (name,) in table.rows("Image Index")]
+        names = [_with_ending(_name(cell)) for (cell,) in table.rows("Image Index")]
         parts = _parts(names)
         people = table.rows(table.first_of("Patient Sex", "Patient Gender"), table.first_of("Patient Age"))
         unknown: Counter[str] = Counter()
@@ -221,6 +224,7 @@ class ChestXray14(Processor):
                 identity=name.rpartition(".")[0],
                 key=name,
                 file=self._images.get(name.lower()),
+                carrier=self._carrier,
                 view=view if view in ("PA", "AP") else "unknown",
                 patient_id=_patient(name),
                 split=lists.split(name),
@@ -253,7 +257,7 @@ class ChestXray14(Processor):
                 unread += 1
                 continue
             x, y, width, height = numbers
-            boxes[_with_ending(name).lower()].append(Box(finding, x, y, width, height))
+            boxes[_with_ending(_name(name)).lower()].append(Box(finding, x, y, width, height))
         if unread:
             self.warnings.append(f"{path.name}: {unread:,} boxes are not used: expected four numbers")
         return boxes
@@ -263,6 +267,8 @@ def _read_list(path: Path, warnings: list[str]) -> list[str]:
     """Return the image names of an official list in lower case; some copies add a folder or lack ``.png``."""
     names = [_with_ending(_name(line)).lower() for line in read_lines(path)]
     images = [name for name in names if _IMAGE_NAME.fullmatch(name)]
+    if not images:
+        raise SourceError(f"{path}: expected names such as 00000001_000.png, found none; download it again")
     if odd := len(names) - len(images):
         warnings.append(f"{path.name}: {odd:,} lines are not used: they name no image")
     return images

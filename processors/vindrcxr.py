@@ -84,8 +84,8 @@ class _Readings:
     def __init__(self, reader: str | None) -> None:
         self.labels: defaultdict[str, list[Label]] = defaultdict(list)
         self.boxes: defaultdict[str, list[Box]] = defaultdict(list)
-        # The images in the order of the tables, by their id in lower case.
-        self.identities: dict[str, str] = {}
+        # The images of every table that was read, in its order.
+        self.named_by: dict[str, dict[str, None]] = {}
         self.warnings: list[str] = []
         self._reader = reader
 
@@ -143,10 +143,13 @@ class _Readings:
     def _rows(self, table: Table, *columns: str) -> Iterator[tuple[str, ...]]:
         """Yield id, reader and the named cells of every row."""
         reader_column = None if self._reader else table.one_of("rad_id", "rad_ID")
+        named = self.named_by.setdefault(table.path.name, {})
         odd = 0
         for identity, reader, *cells in table.rows("image_id", reader_column, *columns):
             if _ID.fullmatch(identity):
-                yield self.identities.setdefault(identity.lower(), identity), self._reader or reader, *cells
+                # Copies differ in the letter case of the ids, also between tables and files.
+                named[identity.lower()] = None
+                yield identity.lower(), self._reader or reader, *cells
             else:
                 odd += 1
         if odd:
@@ -263,10 +266,10 @@ class VinDrCXR(Processor):
         for split in _SPLITS:
             twice, unplaced = 0, 0
             for record in self._records_of(split, grids):
-                if record.identity.lower() in seen:
+                if record.identity in seen:
                     twice += 1
                     continue
-                seen.add(record.identity.lower())
+                seen.add(record.identity)
                 unplaced += bool(record.boxes and record.box_grid is None and _is_converted(record))
                 yield record
             if twice:
@@ -279,17 +282,18 @@ class VinDrCXR(Processor):
 
     def _records_of(self, split: Split, grids: dict[str, tuple[int, int]]) -> Iterator[Record]:
         readings = self._read(split)
-        listed, images = readings.identities, self._images[split]
-        for key, identity in listed.items():
-            record = _record(identity, images.get(key), split)
+        listed = {identity: None for named in readings.named_by.values() for identity in named}
+        images = self._images[split]
+        for identity in listed:
+            record = _record(identity, images.get(identity), split)
             record.labels = readings.labels.get(identity, [])
             record.boxes = readings.boxes.get(identity, [])
-            record.box_grid = grids.get(key)
+            record.box_grid = grids.get(identity)
             yield record
         table = next((path.name for path in self._tables[split].values()), None)
-        for key, location in images.items():
-            if key not in listed:
-                record = _record(PurePath(location.path).stem, location, split)
+        for identity, location in images.items():
+            if identity not in listed:
+                record = _record(identity, location, split)
                 record.excluded = f"not in {table}" if table else None
                 yield record
 
@@ -301,6 +305,13 @@ class VinDrCXR(Processor):
             else:
                 readings.read_boxes(path, as_labels=kind == "Kaggle")
         self.warnings += readings.warnings
+        everyone = {identity for named in readings.named_by.values() for identity in named}
+        for name, named in readings.named_by.items():
+            # Each table of the release names every image of its split, if only as one without findings.
+            if absent := len(everyone) - len(named):
+                self.warnings.append(
+                    f"{name}: {absent:,} images of {split} are not named here; is it complete?"
+                )
         return readings
 
     def _read_grids(self) -> dict[str, tuple[int, int]]:
@@ -319,6 +330,8 @@ def _record(identity: str, location: Location | None, split: Split) -> Record:
         identity=identity,
         key=PurePath(location.path).name if location else f"{identity}.dicom",
         file=location,
+        # The boxes of the tables refer to the DICOM files, which other carriers may be resized copies of.
+        carrier="" if location is None or location.path.lower().endswith(_DICOM_SUFFIXES) else "picture",
         # The headers say nothing of the view; the release holds this one alone.
         view="PA",
         split=split,

@@ -90,6 +90,9 @@ class Record:
     file
         Where the image lies; None when no file is there. For a deep tree it may be what the table
         promises: a file that then cannot be opened counts as missing.
+    carrier
+        Which form of the pixels the file holds, where the release has several: ``"dicom"``, ``"224 px"``. An
+        image that was made from another carrier is made again.
     view
         One of `VIEWS`.
     split
@@ -114,6 +117,7 @@ class Record:
     identity: str
     key: str
     file: Location | None
+    carrier: str = ""
     view: str
     patient_id: str | None = None
     study_id: str | None = None

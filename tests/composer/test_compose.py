@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -252,6 +253,24 @@ def pictures_by_key(output: Path) -> dict[str, bytes]:
     return {entry["key"]: Path(entry["path"]).read_bytes() for entry in index.values()}
 
 
+def test_other_carrier_is_written_again(settings: Settings, root: Path) -> None:
+    shutil.move(root / "images", root / "images-224")
+    for path in (root / "images-224").glob("[0-9]*.png"):
+        with Image.open(path) as image:
+            image.resize((224, 224)).save(path)
+    run(settings)
+    small = pictures_by_key(settings.machex_path)
+    chexray14.make(root.parent / "full")
+    shutil.move(root.parent / "full/images", root / "images")
+    run(settings)
+    large = pictures_by_key(settings.machex_path)
+    assert small.keys() == large.keys()
+    assert all(small[key] != large[key] for key in small)
+    rows = pq.read_table(settings.machex_path / FOLDER / "index.parquet").to_pylist()
+    assert 224 not in {row["native_rows"] for row in rows}
+    assert {row["carrier"] for row in rows} == {""}
+
+
 def test_image_that_kills_its_workers_is_named_and_the_others_are_written(
     settings: Settings, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,7 +294,7 @@ def test_too_little_memory_is_an_outcome(root: Path, tmp_path: Path, monkeypatch
 
     monkeypatch.setattr("composer.worker.convert", hungry)
     recipe = open_datasets(configured(tmp_path / "out", root))[0].recipe
-    outcome = make_image(Task(0, "a", Source("x"), str(tmp_path / "x.jpg"), recipe))
+    outcome = make_image(Task(0, "a", "", Source("x"), str(tmp_path / "x.jpg"), recipe))
     assert outcome.reason == OUT_OF_MEMORY
     assert "lower NUM_WORKERS" in str(outcome.message)
 
@@ -327,7 +346,7 @@ def test_fault_of_ours_is_an_outcome(root: Path, tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr("composer.worker.convert", broken)
     recipe = open_datasets(configured(tmp_path / "out", root))[0].recipe
-    outcome = make_image(Task(0, "a", Source("x"), str(tmp_path / "x.jpg"), recipe))
+    outcome = make_image(Task(0, "a", "", Source("x"), str(tmp_path / "x.jpg"), recipe))
     assert outcome.reason == UNEXPECTED
     assert outcome.message is not None
     assert "ZeroDivisionError in test_compose.py" in outcome.message

@@ -1,6 +1,7 @@
 """The ledger: the last line of an image counts, and a torn line does no harm."""
 
 import errno
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,15 @@ def test_last_line_of_an_identity_counts(path: Path) -> None:
     rows = {row["identity"]: row for row in read_ledger(path).to_pylist()}
     assert (rows["a"]["status"], rows["a"]["bytes"], rows["a"]["reason"]) == ("written", 33, None)
     assert len(rows) == 2
+
+
+def test_a_number_belongs_to_the_image_that_was_last_written_to_it(path: Path) -> None:
+    with Ledger(path) as ledger:
+        ledger.append(replace(written("a"), number=7))
+        ledger.append(replace(written("b"), number=7))
+        ledger.append(replace(failed("c"), number=7))
+        ledger.append(replace(written("d"), number=8))
+    assert read_ledger(path)["identity"].to_pylist() == ["b", "c", "d"]
 
 
 def test_a_line_is_on_disk_when_append_returns(path: Path) -> None:
@@ -117,7 +127,7 @@ def test_torn_only_line(path: Path) -> None:
 
 def test_damaged_line_in_the_middle_is_an_error(path: Path) -> None:
     path.write_bytes(b'{"identity": "a"}\n{"identity": \n{"identity": "b"}\n')
-    with pytest.raises(OutputError, match=r"ledger\.jsonl: damaged"):
+    with pytest.raises(OutputError, match=r"ledger\.jsonl: line 2 is damaged"):
         read_ledger(path)
 
 

@@ -49,13 +49,13 @@ def settings(**values: Any) -> Settings:  # noqa: ANN401 - any key of the config
     return settings_model().model_validate({"MACHEX_PATH": str(Path("unused").absolute()), **keys})
 
 
-def written(identity: str, size: int = 10, number: int = 0) -> Outcome:
+def written(identity: str, size: int = 10) -> Outcome:
     facts = Facts(source_format="png", native_rows=5, native_columns=7, flags=["upscaled"])
-    return Outcome(number, identity, bytes=size, sha256="ab", facts=facts)
+    return Outcome(ord(identity[0]), identity, "", bytes=size, sha256="ab", facts=facts)
 
 
 def failed(identity: str, reason: str = "truncated") -> Outcome:
-    return Outcome(0, identity, reason=reason, message="cut — short")
+    return Outcome(ord(identity[0]), identity, "", reason=reason, message="cut — short")
 
 
 def joined(

@@ -180,6 +180,18 @@ class TestLayouts:
             BATCHES[1:]
         )
 
+    def test_validation_patients_without_their_folder_stay_held_out(self, merged: Path) -> None:
+        root = into_batches(merged, {"patient99001": 2})
+        first = root / BATCHES[0]
+        for patient in list((first / "valid").iterdir()):
+            patient.rename(first / patient.name)
+        (first / "valid").rmdir()
+        for table in first.glob("*.csv"):
+            table.unlink()
+        _, records = read(root)
+        assert {record.split for record in records.values()} == {"train", "val"}
+        assert records["valid/patient99004/study1/view1_frontal"].split == "val"
+
     def test_batches_with_the_tables_at_the_top(self, merged: Path, miniature: Path) -> None:
         root = into_batches(merged, {"patient99001": 2, "patient99002": 2, "patient99003": 4})
         for name in ("train.csv", "valid.csv"):

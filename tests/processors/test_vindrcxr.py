@@ -194,14 +194,14 @@ class TestLayouts:
         assert processor.layout == "no tables: .dcm and .dicom files in train"
         assert {identity: record.key for identity, record in records.items()} == {
             "film 1": "film 1.dicom",
-            "B": "B.dcm",
+            "b": "B.dcm",
         }
         assert processor.warnings == [
             "no table found for train (expected image_labels_train.csv, annotations_train.csv): these images "
             "are written without labels and boxes"
         ]
         assert {record.excluded for record in records.values()} == {None}
-        assert records["B"].split == "train"
+        assert records["b"].split == "train"
 
     @pytest.mark.parametrize("content", ["empty", "another dataset"])
     def test_another_folder_is_refused(self, tmp_path: Path, content: str) -> None:
@@ -301,8 +301,22 @@ class TestFilesAndRows:
         processor, records = read(release)
         assert processor.warnings == []
         assert len(records) == 12
-        assert path_of(records[FIRST.upper()]) == f"train/{FIRST}.dicom"
-        assert (len(records[FIRST.upper()].boxes), len(records[TEST].boxes)) == (3, 2)
+        assert path_of(records[FIRST]) == f"train/{FIRST}.dicom"
+        assert (len(records[FIRST].boxes), len(records[TEST].boxes)) == (3, 2)
+
+    def test_a_table_without_some_images_is_doubted(self, release: Path) -> None:
+        path = release / "annotations/image_labels_train.csv"
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:13]))
+        processor, records = read(release)
+        assert processor.warnings == [
+            "image_labels_train.csv: 4 images of train are not named here; is it complete?"
+        ]
+        assert len(records) == 12
+
+    def test_carrier_tells_dicom_from_pictures(self, release: Path) -> None:
+        (release / f"train/{FIRST}.dicom").rename(release / f"train/{FIRST}.png")
+        _, records = read(release)
+        assert (records[FIRST].carrier, records[TEST].carrier) == ("picture", "")
 
     def test_an_image_in_two_formats_is_read_once(self, release: Path) -> None:
         lay(release, f"train/{FIRST}.png", f"train/{FIRST}.dcm")
