@@ -50,7 +50,8 @@ _KNOWN_LABELS = {*FINDINGS, NO_FINDING}
 
 _IMAGE_NAME = re.compile(r"\d{8}_\d{3}\.png", re.IGNORECASE)
 # An image in both lists is held out: the list that comes last decides.
-_LISTS: dict[str, Split] = {"train_val_list.txt": "train", "test_list.txt": "test"}
+_TRAINING_LIST = "train_val_list.txt"
+_LISTS: dict[str, Split] = {_TRAINING_LIST: "train", "test_list.txt": "test"}
 _SEX: dict[str, Literal["M", "F"]] = {"M": "M", "F": "F"}
 # Boxes are given on the published PNG grid, also for resized copies.
 _BOX_GRID = (1024, 1024)
@@ -79,7 +80,8 @@ _NATIVE_COLUMNS = (
 class _SplitLists:
     """The official lists that are there, and what they say of an image by its name.
 
-    Where there is a list, an image that none names is left out: it may be one that is held out.
+    Together they name every image. One that the training list should name and does not is left out: it may be
+    held out. With the test list alone, what it does not name is for training.
     """
 
     def __init__(self, folders: list[Path], warnings: list[str]) -> None:
@@ -90,9 +92,11 @@ class _SplitLists:
         for list_name, path in found.items():
             names = _read_list(path, warnings)
             self._splits.update(dict.fromkeys(names, _LISTS[list_name]))
+        self._names_training = _TRAINING_LIST in found
         absent = " and ".join(name for name in _LISTS if name not in found)
         if absent and found:
-            warnings.append(f"{absent} not found: images that {self._named_by} does not name are left out")
+            others = "are left out" if self._names_training else "count as training images"
+            warnings.append(f"{absent} not found: images that {self._named_by} does not name {others}")
         elif absent:
             warnings.append(f"{absent} not found: the official test images cannot be told from the others")
 
@@ -101,7 +105,7 @@ class _SplitLists:
 
     def excluded(self, name: str) -> str | None:
         """Say why the lists leave an image out, None when they do not."""
-        if not self.paths or name.lower() in self._splits:
+        if not self._names_training or name.lower() in self._splits:
             return None
         return f"not in {self._named_by}"
 

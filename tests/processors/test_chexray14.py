@@ -405,29 +405,36 @@ class TestLists:
         assert not any("list" in warning for warning in processor.warnings)
 
     @pytest.mark.parametrize("table", [True, False])
-    @pytest.mark.parametrize(
-        ("present", "absent", "named"),
-        [
-            ("train_val_list.txt", "test_list.txt", {"00099991_000": "train", "00099991_001": "train"}),
-            ("test_list.txt", "train_val_list.txt", {"00099992_000": "test"}),
-        ],
-    )
-    def test_with_one_of_two_the_others_are_left_out(
-        self, release: Path, present: str, absent: str, named: dict[str, str], table: bool
-    ) -> None:
+    def test_with_the_training_list_alone_the_others_are_left_out(self, release: Path, table: bool) -> None:
         if not table:
             (release / "Data_Entry_2017_v2020.csv").unlink()
-        (release / absent).unlink()
+        (release / "test_list.txt").unlink()
         processor, records = read(release)
-        assert len(records) == 3
-        for identity, record in records.items():
-            assert record.split == named.get(identity)
-            assert record.excluded == (None if identity in named else f"not in {present}")
-        assert (
-            processor.warnings[0] == f"{absent} not found: images that {present} does not name are left out"
+        assert [record.split for record in records.values()] == ["train", "train", None]
+        excluded = [record.excluded for record in records.values()]
+        assert excluded == [None, None, "not in train_val_list.txt"]
+        assert processor.warnings[0] == (
+            "test_list.txt not found: images that train_val_list.txt does not name are left out"
         )
-        assert len(processor.warnings) == (1 if table else 2)
-        assert present in processor.tables
+
+    @pytest.mark.parametrize("table", [True, False])
+    def test_with_the_test_list_alone_the_others_are_for_training(self, release: Path, table: bool) -> None:
+        if not table:
+            (release / "Data_Entry_2017_v2020.csv").unlink()
+        (release / "train_val_list.txt").unlink()
+        processor, records = read(release)
+        assert [record.split for record in records.values()] == [None, None, "test"]
+        assert {record.excluded for record in records.values()} == {None}
+        assert processor.warnings[0] == (
+            "train_val_list.txt not found: images that test_list.txt does not name count as training images"
+        )
+
+    @pytest.mark.parametrize("name", ["train_val_list.txt", "test_list.txt"])
+    @pytest.mark.parametrize("text", ["", "\n\n", "<html>404</html>\n"])
+    def test_a_list_that_names_no_image_is_refused(self, release: Path, name: str, text: str) -> None:
+        (release / name).write_text(text)
+        with pytest.raises(SourceError, match=f"{name}: expected names such as 00000001_000.png, found none"):
+            read(release)
 
     @pytest.mark.parametrize("table", [True, False])
     def test_without_both_nothing_is_left_out(self, release: Path, table: bool) -> None:
