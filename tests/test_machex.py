@@ -1,12 +1,16 @@
 """The command line, run as a program: exit codes, messages, and never a traceback."""
 
+import fcntl
 import json
 import os
+import pty
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -185,6 +189,25 @@ def test_closed_standard_error_ends_no_run(demo: Path, tmp_path: Path) -> None:
     assert result.returncode == 0
     assert "chexpert" in result.stdout
     assert index(tmp_path / "machex_dataset", "chexpert")
+
+
+def test_progress_is_shown_on_a_terminal_alone(demo: Path, tmp_path: Path) -> None:
+    config = copied(demo, tmp_path)
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    command = [
+        sys.executable,
+        str(REPOSITORY / "machex.py"),
+        "-c",
+        str(config),
+        "--dataset",
+        "chexpert",
+    ]
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=theirs, check=True)
+    shown = os.read(ours, 1 << 16).decode()
+    assert re.search(r"chexpert: 100%.*6/6.*img/s, failed=0", shown)
+    shutil.rmtree(tmp_path / "machex_dataset")
+    assert "img/s" not in machex("-c", str(config), "--dataset", "chexpert").stderr
 
 
 def test_output_that_nobody_reads_is_no_fault() -> None:
