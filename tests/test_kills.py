@@ -59,7 +59,8 @@ def run_and_kill(config: Path, seconds: float) -> bool:
     return False
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.long)])
 def test_killed_runs_end_in_the_tree_of_an_undisturbed_one(config: Path, kills: int) -> None:
     collection = config.parent / "out"
     assert machex("-q", "-c", str(config)).returncode == 0
