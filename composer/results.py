@@ -30,12 +30,10 @@ def join(plan: pa.Table, ledger: pa.Table, present: Container[str], extension: s
     """
     planned = pc.equal(plan["status"], Status.TO_WRITE)
     place = pc.if_else(planned, pc.index_in(plan["identity"], ledger["identity"].combine_chunks()), None)
-    attempts = ledger.take(place.combine_chunks())
+    line = ledger.select(["number", "carrier"]).take(place.combine_chunks())
     # A line under another number belongs to another plan: that file is not this image. Nor is a picture of
     # another carrier, to whose pixels the tables do not refer.
-    same = pc.and_(
-        pc.equal(attempts["number"], plan["number"]), pc.equal(attempts["carrier"], plan["carrier"])
-    )
+    same = pc.and_(pc.equal(line["number"], plan["number"]), pc.equal(line["carrier"], plan["carrier"]))
     attempts = ledger.take(pc.if_else(same, place, None).combine_chunks())
     names = (image_name(number, extension) for number in plan["number"].to_pylist())
     absent = pa.array([name not in present for name in names], pa.bool_())

@@ -60,16 +60,16 @@ def _expand(value: object) -> Path:
     return Path(os.path.abspath(expanded))  # noqa: PTH100 - Path.absolute would keep ".."
 
 
-def _folder(path: Path) -> Path:
+def _not_file(path: Path) -> Path:
     # These two, unlike Path's, say no to what cannot be looked at.
-    if not os.path.isdir(path):  # noqa: PTH112
-        raise ValueError("expected a folder, found a file" if os.path.exists(path) else "no such folder")  # noqa: PTH110
+    if os.path.exists(path) and not os.path.isdir(path):  # noqa: PTH110, PTH112
+        raise ValueError("expected a folder, found a file")
     return path
 
 
-def _not_file(path: Path) -> Path:
-    if os.path.exists(path) and not os.path.isdir(path):  # noqa: PTH110, PTH112
-        raise ValueError("expected a folder, found a file")
+def _folder(path: Path) -> Path:
+    if not os.path.exists(_not_file(path)):  # noqa: PTH110
+        raise ValueError("no such folder")
     return path
 
 

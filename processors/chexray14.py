@@ -209,9 +209,7 @@ class ChestXray14(Processor):
                 yield record
         for name, location in self._images.items():
             if name not in listed:
-                record = _unlisted(name, location, lists, table=path)
-                record.carrier = self._carrier
-                yield record
+                yield self._unlisted(name, location, lists, table=path)
 
     def _listed(self, path: Path, boxes: dict[str, list[Box]], lists: _SplitLists) -> Iterator[Record]:
         table = Table(path, columns=("Image Index", "Finding Labels", "View Position"))
@@ -245,6 +243,18 @@ class ChestXray14(Processor):
             f"{count:,} rows carry the unknown label {label!r}" for label, count in unknown.items()
         ]
 
+    def _unlisted(self, name: str, location: Location, lists: _SplitLists, *, table: Path | None) -> Record:
+        return Record(
+            identity=name.rpartition(".")[0],
+            key=name,
+            file=location,
+            carrier=self._carrier,
+            view="PA or AP",
+            patient_id=_patient(name),
+            split=lists.split(name),
+            excluded=f"not in {table.name}" if table else lists.excluded(name),
+        )
+
     def _read_boxes(self, folders: list[Path]) -> dict[str, list[Box]]:
         path = find_table(folders, "BBox_List_2017.csv")
         if path is None:
@@ -276,18 +286,6 @@ def _read_list(path: Path, warnings: list[str]) -> list[str]:
     if odd := len(names) - len(images):
         warnings.append(f"{path.name}: {odd:,} lines are not used: they name no image")
     return images
-
-
-def _unlisted(name: str, location: Location, lists: _SplitLists, *, table: Path | None) -> Record:
-    return Record(
-        identity=name.rpartition(".")[0],
-        key=name,
-        file=location,
-        view="PA or AP",
-        patient_id=_patient(name),
-        split=lists.split(name),
-        excluded=f"not in {table.name}" if table else lists.excluded(name),
-    )
 
 
 def _natives(table: Table) -> Iterator[dict[str, str]]:

@@ -63,6 +63,8 @@ _CORNERS = ("x_min", "y_min", "x_max", "y_max")
 _VALUE_OF_CELL = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
 _ID = re.compile(r"[0-9A-Za-z._-]+")
 
+# The carrier of PNG and JPEG files: the boxes refer to the DICOM files, of which they may be resized copies.
+_PICTURE = "picture"
 # In order of preference, should an image lie there in more than one format.
 _DICOM_SUFFIXES = (".dicom", ".dcm")
 # wget leaves index.html, and some users put the tables beside the images.
@@ -88,6 +90,11 @@ class _Readings:
         self.named_by: dict[str, dict[str, None]] = {}
         self.warnings: list[str] = []
         self._reader = reader
+
+    @property
+    def images(self) -> dict[str, None]:
+        """The images that any table names, in the order of the tables."""
+        return {identity: None for named in self.named_by.values() for identity in named}
 
     def read_labels(self, path: Path) -> None:
         """Read a table of PhysioNet with a row per image and reader, and a column per label."""
@@ -270,7 +277,7 @@ class VinDrCXR(Processor):
                     twice += 1
                     continue
                 seen.add(record.identity)
-                unplaced += bool(record.boxes and record.box_grid is None and _is_converted(record))
+                unplaced += bool(record.boxes and record.box_grid is None and record.carrier == _PICTURE)
                 yield record
             if twice:
                 self.warnings.append(f"{twice:,} images of {split} are not used: they are held out in test")
@@ -282,8 +289,7 @@ class VinDrCXR(Processor):
 
     def _records_of(self, split: Split, grids: dict[str, tuple[int, int]]) -> Iterator[Record]:
         readings = self._read(split)
-        listed = {identity: None for named in readings.named_by.values() for identity in named}
-        images = self._images[split]
+        listed, images = readings.images, self._images[split]
         for identity in listed:
             record = _record(identity, images.get(identity), split)
             record.labels = readings.labels.get(identity, [])
@@ -305,10 +311,9 @@ class VinDrCXR(Processor):
             else:
                 readings.read_boxes(path, as_labels=kind == "Kaggle")
         self.warnings += readings.warnings
-        everyone = {identity for named in readings.named_by.values() for identity in named}
         for name, named in readings.named_by.items():
             # Each table of the release names every image of its split, if only as one without findings.
-            if absent := len(everyone) - len(named):
+            if absent := len(readings.images) - len(named):
                 self.warnings.append(
                     f"{name}: {absent:,} images of {split} are not named here; is it complete?"
                 )
@@ -330,14 +335,9 @@ def _record(identity: str, location: Location | None, split: Split) -> Record:
         identity=identity,
         key=PurePath(location.path).name if location else f"{identity}.dicom",
         file=location,
-        # The boxes of the tables refer to the DICOM files, which other carriers may be resized copies of.
-        carrier="" if location is None or location.path.lower().endswith(_DICOM_SUFFIXES) else "picture",
+        carrier="" if location is None or location.path.lower().endswith(_DICOM_SUFFIXES) else _PICTURE,
         # The headers say nothing of the view; the release holds this one alone.
         view="PA",
         split=split,
         part=split,
     )
-
-
-def _is_converted(record: Record) -> bool:
-    return record.file is not None and not record.file.path.lower().endswith(_DICOM_SUFFIXES)

@@ -1,9 +1,9 @@
-"""The file formats that releases come in: one film as JPEG, PNG or DICOM, the same bytes every time."""
+"""The file formats that releases come in: films as JPEG, PNG or DICOM, and tables, always the same bytes."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +27,12 @@ from composer.demo.phantom import Film
 
 _Levels = NDArray[np.uint8] | NDArray[np.uint16]
 PngMode = Literal["L", "RGB", "RGBA", "P", "I;16"]
+
+
+def write_lines(path: Path, lines: Iterable[str], *, newline: str = "\n") -> None:
+    """Write a table or a list, the same bytes on every system; folders are made as needed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline=newline)
 
 
 def write_jpeg(path: Path, film: Film, *, quality: int = 90) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from composer.demo.carriers import write_jpeg
+from composer.demo.carriers import write_jpeg, write_lines
 from composer.demo.phantom import film
 
 _HEADER = (
@@ -83,17 +83,12 @@ def make(root: Path) -> None:
         view = "lateral" if image.is_lateral else "AP" if image.position == "AP" else "PA"
         picture = film(2000 + number, rows=320 + 8 * number, columns=390, view=view)
         write_jpeg(release / image.path, picture)
-    _write_table(release / "train.csv", _TRAIN)
-    _write_table(release / "valid.csv", _VALID)
+    write_lines(release / "train.csv", [_HEADER, *map(_row, _TRAIN)])
+    write_lines(release / "valid.csv", [_HEADER, *map(_row, _VALID)])
     (release / "index.html").write_text("<html>left by wget</html>\n", encoding="utf-8")
     study = release / "train/patient99001/study1"
     (study / "._view1_frontal.jpg").write_bytes(b"\0\x05\x16\x07 left by macOS")
     (release / "train/.DS_Store").write_bytes(b"\0\0\0\x01Bud1")
-
-
-def _write_table(path: Path, images: tuple[_Image, ...]) -> None:
-    lines = [_HEADER, *map(_row, images)]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
 
 
 def _row(image: _Image) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from composer.demo.carriers import PngMode, write_png
+from composer.demo.carriers import PngMode, write_lines, write_png
 from composer.demo.phantom import film
 
 # The commas inside the brackets are not quoted in the release either; they split one name into two columns.
@@ -75,10 +75,10 @@ def make(root: Path) -> None:
         write_png(root / "images" / image.name, picture, mode=image.mode)
     # The release's table is not in order of name.
     table = [_TABLE_HEADER, *(_row(image) for image in reversed(images))]
-    _write(root / "Data_Entry_2017_v2020.csv", table)
-    _write(root / "BBox_List_2017.csv", [_BOX_HEADER, *_BOXES])
-    _write(root / "train_val_list.txt", [image.name for image in _TRAIN_VAL], newline="\r\n")
-    _write(root / "test_list.txt", [image.name for image in _TEST])
+    write_lines(root / "Data_Entry_2017_v2020.csv", table)
+    write_lines(root / "BBox_List_2017.csv", [_BOX_HEADER, *_BOXES])
+    write_lines(root / "train_val_list.txt", [image.name for image in _TRAIN_VAL], newline="\r\n")
+    write_lines(root / "test_list.txt", [image.name for image in _TEST])
     (root / "README_CHESTXRAY.pdf").write_bytes(b"%PDF-1.4 stands in for the publisher's notes\n")
     (root / "images" / f"._{images[0].name}").write_bytes(b"\0\x05\x16\x07 left by macOS")
     (root / "images" / ".DS_Store").write_bytes(b"\0\0\0\x01Bud1")
@@ -89,7 +89,3 @@ def _row(image: _Image) -> str:
         f"{image.name},{image.findings},{image.follow_up},{image.patient},{image.age},{image.sex},{image.view},"
         "2500,2048,0.168,0.168"
     )
-
-
-def _write(path: Path, lines: list[str], *, newline: str = "\n") -> None:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline=newline)

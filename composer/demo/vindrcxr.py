@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless
 
-from composer.demo.carriers import write_dicom
+from composer.demo.carriers import write_dicom, write_lines
 from composer.demo.phantom import film
 
 _FINDINGS = (
@@ -134,7 +134,7 @@ def _write_labels(path: Path, split: str, readings: tuple[_Reading, ...], labels
         found = {box.partition(",")[0] for box in reading.boxes} | set(reading.labels) or {_NOTHING}
         cells = [str(int(label in found)) for label in labels]
         lines.append(",".join([*_begin(split, reading), *cells]))
-    _write(path, lines)
+    write_lines(path, lines)
 
 
 def _write_boxes(path: Path, split: str, readings: tuple[_Reading, ...]) -> None:
@@ -143,12 +143,8 @@ def _write_boxes(path: Path, split: str, readings: tuple[_Reading, ...]) -> None
     for reading in readings:
         boxes = reading.boxes or (f"{_NOTHING},,,,",)
         lines += [",".join([*_begin(split, reading), box]) for box in boxes]
-    _write(path, lines)
+    write_lines(path, lines)
 
 
 def _begin(split: str, reading: _Reading) -> list[str]:
     return [_image_id(split, reading.image), *([reading.reader] if reading.reader else [])]
-
-
-def _write(path: Path, lines: list[str]) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import math
 import warnings
 import zlib
@@ -158,12 +159,12 @@ def _is_cut(path: Path) -> bool:
     out the commas before blank cells.
     """
     with _open_text(path) as file:
-        lines = file.read()
-        if lines.endswith("\n"):
-            return False
-        rows = (row for row in csv.reader(lines.splitlines()) if any(map(str.strip, row)))
-        named = max(place for place, name in enumerate(next(rows), start=1) if name.strip())
-        widths = [len(row) for row in rows]
+        text = file.read()
+    if text.endswith("\n"):
+        return False
+    rows = (row for row in csv.reader(io.StringIO(text)) if any(map(str.strip, row)))
+    named = max(place for place, name in enumerate(next(rows), start=1) if name.strip())
+    widths = [len(row) for row in rows]
     return bool(widths) and widths[-1] < min(widths[0], named)
 
 

@@ -1,5 +1,6 @@
 """Laying out a release on a disk, and reading it: what the tests of all processors do."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,3 +35,18 @@ def path_of(record: Record) -> str:
     """Return the path of a record that has a file."""
     assert record.file is not None
     return record.file.path
+
+
+def same_images(
+    processor_type: type[Processor], root: Path, miniature: Path, parts: Sequence[str]
+) -> dict[str, Record]:
+    """Check that a rearranged miniature says the same of the same images, and that their files are there."""
+    _, expected = read_release(processor_type, miniature)
+    processor, found = read_release(processor_type, root)
+    assert processor.warnings == []
+    assert found.keys() == expected.keys()
+    for identity, record in found.items():
+        assert (root / path_of(record)).is_file(), identity
+        for part in parts:
+            assert getattr(record, part) == getattr(expected[identity], part), (identity, part)
+    return found

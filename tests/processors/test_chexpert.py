@@ -15,7 +15,7 @@ from composer.demo.chexpert import make
 from processors.base import Label, Record, SourceError
 from processors.base.chexpert_labels import OBSERVATIONS
 from processors.chexpert import CheXpert
-from tests.processors.releases import lay, path_of, read_release, write
+from tests.processors.releases import lay, path_of, read_release, same_images, write
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -58,16 +58,8 @@ def read(root: Path) -> tuple[CheXpert, dict[str, Record]]:
 
 
 def assert_same_images(root: Path, miniature: Path) -> dict[str, Record]:
-    """Check that a rearranged miniature holds the same images with the same labels, and that they open."""
-    _, expected = read(miniature)
-    processor, found = read(root)
-    assert processor.warnings == []
-    assert found.keys() == expected.keys()
-    for identity, record in found.items():
-        assert (root / path_of(record)).is_file(), identity
-        for part in ("key", "view", "split", "sex", "age", "labels", "class_label", "excluded"):
-            assert getattr(record, part) == getattr(expected[identity], part), (identity, part)
-    return found
+    parts = ("key", "view", "split", "sex", "age", "labels", "class_label", "excluded")
+    return same_images(CheXpert, root, miniature, parts)
 
 
 def into_batches(merged: Path, patients: dict[str, int]) -> Path:
