@@ -20,6 +20,16 @@ BOX = pa.struct(
         ("width", pa.float64()),
         ("height", pa.float64()),
         ("labeller", pa.string()),
+        ("outline", pa.list_(pa.float64())),
+    ]
+)
+MASK = pa.struct(
+    [
+        ("label", pa.string()),
+        ("rows", pa.int32()),
+        ("columns", pa.int32()),
+        ("runs", pa.string()),
+        ("labeller", pa.string()),
     ]
 )
 
@@ -30,8 +40,10 @@ SCHEMA = pa.schema(
         pa.field("source", pa.string()),
         pa.field("source_offset", pa.int64()),
         pa.field("source_size", pa.int64()),
+        pa.field("source_zipped", pa.bool_()),
         pa.field("carrier", pa.string(), nullable=False),
         pa.field("view", pa.string(), nullable=False),
+        pa.field("view_from_header", pa.bool_(), nullable=False),
         pa.field("split", pa.string()),
         pa.field("patient_id", pa.string()),
         pa.field("study_id", pa.string()),
@@ -40,6 +52,12 @@ SCHEMA = pa.schema(
         pa.field("labels", pa.list_(LABEL)),
         pa.field("boxes", pa.list_(BOX)),
         pa.field("box_grid", pa.list_(pa.int32())),
+        pa.field("masks", pa.list_(MASK)),
+        pa.field("report", pa.string()),
+        pa.field("findings", pa.string()),
+        pa.field("impression", pa.string()),
+        pa.field("report_file", pa.string()),
+        pa.field("original_bits_stored", pa.int8()),
         pa.field("class_label", pa.list_(pa.int8())),
         pa.field("native", pa.map_(pa.string(), pa.string())),
         pa.field("part", pa.string()),
@@ -69,6 +87,12 @@ def _cells(column: str, batch: list[Record]) -> list[object]:
             return [record.file and record.file.offset for record in batch]
         case "source_size":
             return [record.file and record.file.size for record in batch]
+        case "source_zipped":
+            return [record.file and record.file.zipped for record in batch]
+        case "report":
+            return [record.report and record.report.text for record in batch]
+        case "findings" | "impression":
+            return [record.report and getattr(record.report, column) for record in batch]
         case "native":
             return [list(record.native.items()) for record in batch]
         case _:

@@ -86,13 +86,16 @@ MINIATURE = '''
     from pathlib import Path
 
     from composer.demo.carriers import write_png
+    from composer.demo.layout import Layout
     from composer.demo.phantom import film
 
 
-    def make(root: Path) -> None:
-        """Write three films."""
+    def _make(root: Path) -> None:
         for seed in range(3):
             write_png(root / f"{seed}.png", film(seed, rows=64, columns=64))
+
+
+    LAYOUTS = (Layout("flat", _make, images=3),)
 '''
 
 

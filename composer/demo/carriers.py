@@ -19,6 +19,7 @@ from pydicom.uid import (
     DigitalXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
     RLELossless,
     generate_uid,
 )
@@ -82,8 +83,8 @@ def write_dicom(
     photometric_interpretation
         With ``"MONOCHROME1"`` the values are stored inverted, so that the film displays the same.
     transfer_syntax
-        A native one, RLE, or lossless JPEG 2000, whose streams are coded at 8 or 16 bits whatever
-        ``bits_stored`` says, as in VinDr-CXR.
+        A native one, RLE, JPEG Baseline (8 bits), or lossless JPEG 2000, whose streams are coded at 8 or 16
+        bits whatever ``bits_stored`` says, as in VinDr-CXR.
     window
         Centre and width, in stored values.
     attributes
@@ -138,9 +139,13 @@ def _set_pixels(dataset: Dataset, levels: _Levels, transfer_syntax: str) -> None
         # The first choice for RLE is gdcm, which aborts the process on some picture sizes.
         dataset.compress(syntax, levels, encoding_plugin="pydicom", generate_instance_uid=False)
         return
-    if syntax == JPEG2000Lossless:
+    if syntax in (JPEG2000Lossless, JPEGBaseline8Bit):
         stream = io.BytesIO()
-        Image.fromarray(levels).save(stream, format="JPEG2000", no_jp2=True)
+        if syntax == JPEG2000Lossless:
+            Image.fromarray(levels).save(stream, format="JPEG2000", no_jp2=True)
+        else:
+            Image.fromarray(levels).save(stream, format="JPEG", quality=90)
+            dataset.LossyImageCompression = "01"
         dataset.PixelData = encapsulate([stream.getvalue()])
         dataset["PixelData"].VR = "OB"
         return

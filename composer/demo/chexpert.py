@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from composer.demo.carriers import write_jpeg, write_lines
+from composer.demo.layout import Layout
 from composer.demo.phantom import film
 
 _HEADER = (
@@ -75,8 +76,7 @@ _VALID = (
 )
 
 
-def make(root: Path) -> None:
-    """Write the miniature into a folder."""
+def _make(root: Path) -> None:
     release = root / "CheXpert-v1.0"
     # Films differ in size as in the release, in which no picture is square.
     for number, image in enumerate((*_TRAIN, *_VALID)):
@@ -94,3 +94,6 @@ def make(root: Path) -> None:
 def _row(image: _Image) -> str:
     direction = "Lateral" if image.is_lateral else "Frontal"
     return f"CheXpert-v1.0/{image.path},{image.sex},{image.age},{direction},{image.position},{image.labels}"
+
+
+LAYOUTS = (Layout("CheXpert-v1.0 merged", _make, images=11),)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from composer.demo.carriers import PngMode, write_lines, write_png
+from composer.demo.layout import Layout
 from composer.demo.phantom import film
 
 # The commas inside the brackets are not quoted in the release either; they split one name into two columns.
@@ -65,8 +66,7 @@ _BOXES = (
 )
 
 
-def make(root: Path) -> None:
-    """Write the miniature into a folder."""
+def _make(root: Path) -> None:
     images = (*_TRAIN_VAL, *_TEST)
     for image in images:
         picture = film(
@@ -89,3 +89,6 @@ def _row(image: _Image) -> str:
         f"{image.name},{image.findings},{image.follow_up},{image.patient},{image.age},{image.sex},{image.view},"
         "2500,2048,0.168,0.168"
     )
+
+
+LAYOUTS = (Layout("full size, Box or Kaggle", _make, images=14),)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless
 
 from composer.demo.carriers import write_dicom, write_lines
+from composer.demo.layout import Layout
 from composer.demo.phantom import film
 
 _FINDINGS = (
@@ -90,8 +91,7 @@ _TEST_READINGS = (
 )
 
 
-def make(root: Path) -> None:
-    """Write the miniature into a folder."""
+def _make(root: Path) -> None:
     for split, images in (("train", _TRAIN), ("test", _TEST)):
         for number, image in enumerate(images):
             _write_image(root / split / f"{_image_id(split, number)}.dicom", image, seed=_seed(split, number))
@@ -148,3 +148,6 @@ def _write_boxes(path: Path, split: str, readings: tuple[_Reading, ...]) -> None
 
 def _begin(split: str, reading: _Reading) -> list[str]:
     return [_image_id(split, reading.image), *([reading.reader] if reading.reader else [])]
+
+
+LAYOUTS = (Layout("PhysioNet", _make, images=12),)

@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
-# "PA or AP" is a frontal film of which no table says more: CheXpert's test set, NIH without its table.
-FRONTAL_VIEWS = ("PA", "AP", "AP supine", "PA or AP")
-VIEWS = (*FRONTAL_VIEWS, "lateral", "decubitus", "oblique", "other", "unknown")
+from processors.base.views import view_of
 
 Split = Literal["train", "val", "test"]
 
@@ -21,10 +19,14 @@ class SourceError(Exception):
 
 
 class Release(NamedTuple):
-    """One published form of a dataset and how many images it holds, as its publisher or paper counts them."""
+    """One published form of a dataset and how many images it holds, as its publisher or paper counts them.
+
+    ``note`` names known differences between that count and what users find.
+    """
 
     name: str
     images: int
+    note: str = ""
 
 
 class KnownBad(NamedTuple):
@@ -43,12 +45,15 @@ class KnownBad(NamedTuple):
 class Location(NamedTuple):
     """Where an image lies: a path relative to the root, with forward slashes.
 
-    ``offset`` and ``size`` in bytes are given when the path is an uncompressed archive that holds the image.
+    ``offset`` and ``size`` in bytes are given when the path is an archive that holds the image: those of its
+    bytes in an uncompressed tar file; or, when ``zipped``, the offset of its local header in a zip file, and
+    its compressed size.
     """
 
     path: str
     offset: int | None = None
     size: int | None = None
+    zipped: bool = False
 
 
 class Label(NamedTuple):
@@ -67,6 +72,8 @@ class Box(NamedTuple):
     """A rectangle around a finding: left, top, width, height in pixels of the grid of its record.
 
     As published: it may run past the image. ``labeller`` is as for `Label`, None where nobody is named.
+    ``outline`` gives the corners x1, y1, x2, y2, ... of a polygon, where the release draws more than the
+    rectangle around it.
     """
 
     label: str
@@ -75,6 +82,32 @@ class Box(NamedTuple):
     width: float
     height: float
     labeller: str | None = None
+    outline: tuple[float, ...] | None = None
+
+
+class Mask(NamedTuple):
+    """The pixels of a finding, on a grid of ``rows`` by ``columns`` that covers the whole image.
+
+    ``runs`` is the compressed run-length string of COCO, as ``pycocotools.mask`` reads it. ``labeller`` is as
+    for `Label`, None where nobody is named.
+    """
+
+    label: str
+    rows: int
+    columns: int
+    runs: str
+    labeller: str | None = None
+
+
+class Report(NamedTuple):
+    """The radiologist's text: the whole, and its sections where the release tells them apart.
+
+    ``text`` of MIMIC-CXR is what MaCheX's index holds.
+    """
+
+    text: str
+    findings: str | None = None
+    impression: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,6 +136,16 @@ class Record:
         Years, None when unknown.
     box_grid
         Rows and columns of the pixel grid that `boxes` refer to; None means the image file's own.
+    masks
+        At most one per label and labeller.
+    report
+        The text, where it is at hand with the tables.
+    report_file
+        Where the text lies in a file of its own: a name that `Processor.read_report` understands.
+    view_from_header
+        Whether the DICOM header may say more of the view than `view` does; see `Processor.view_in_header`.
+    original_bits_stored
+        BitsStored of the DICOM file of which a 16-bit PNG was made: the values may fill that range only.
     class_label
         MaCheX's vector for the CheXpert family: 13 integers, 1 positive, -1 negative, 0 otherwise.
     native
@@ -111,7 +154,8 @@ class Record:
         The piece of the release (an archive, a folder) in which the file should lie. When a whole part is
         absent it is reported once, not image by image.
     excluded
-        Why the release itself, or its own table, leaves this image out; None when it does not.
+        Why the release itself, or its own table, leaves this image out; None when it does not. Few different
+        texts: images are counted by it.
     """
 
     identity: str
@@ -127,6 +171,11 @@ class Record:
     labels: list[Label] = field(default_factory=list)
     boxes: list[Box] = field(default_factory=list)
     box_grid: tuple[int, int] | None = None
+    masks: list[Mask] = field(default_factory=list)
+    report: Report | None = None
+    report_file: str | None = None
+    view_from_header: bool = False
+    original_bits_stored: int | None = None
     class_label: list[int] | None = None
     native: dict[str, str] = field(default_factory=dict)
     part: str | None = None
@@ -163,6 +212,8 @@ class Processor(ABC):
     citation: ClassVar[str]
     releases: ClassVar[tuple[Release, ...]]
     known_bad: ClassVar[tuple[KnownBad, ...]]
+    # Which of `class_label` and `report` MaCheX's index.json has for this dataset.
+    machex_fields: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
         if inspect.isabstract(cls):
@@ -187,8 +238,34 @@ class Processor(ABC):
 
     @abstractmethod
     def records(self) -> Iterator[Record]:
-        """Yield one record for every row of the tables and every image file, in any order."""
+        """Yield one record for every row of the tables and every image file, in any order.
+
+        An image that is yielded again counts as a repeated row; a row that names no image is yielded through
+        `UnusableRows`. So every row is accounted for.
+        """
+
+    def read_report(self, report_file: str) -> Report:
+        """Return the text that `Record.report_file` names; needed only by processors that set it.
+
+        Raises
+        ------
+        OSError
+            When it cannot be read.
+        """
+        raise NotImplementedError(f"{type(self).__name__} names report files but does not read them")
+
+    def view_in_header(self, view_position: str | None, patient_orientation: str | None) -> str | None:
+        """Return the view that a DICOM header tells, None when it does not tell.
+
+        Asked of records with ``view_from_header`` only. What is returned takes the place of `Record.view`.
+
+        Parameters
+        ----------
+        view_position, patient_orientation
+            ViewPosition (0018,5101) and PatientOrientation (0020,0020), values joined by backslashes.
+        """
+        return view_of(view_position, patient_orientation)
 
 
-# What a processor declares, in this order.
-FORM = tuple(Processor.__annotations__)
+# What a processor must declare, in this order.
+FORM = tuple(part for part in Processor.__annotations__ if not hasattr(Processor, part))

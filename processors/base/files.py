@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import tarfile
+import zipfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PureWindowsPath
 
 from processors.base.contract import Location, SourceError
 
@@ -117,3 +118,47 @@ def _check_end(archive: Path, offset: int) -> None:
         file.seek(offset)
         if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
             raise tarfile.ReadError("the mark of its end is missing")
+
+
+# What Python's zlib undoes; a local header that tells another method is refused when the image is read.
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ZIP_ENCRYPTED = 0x1
+
+
+def zip_members(archive: Path, root: Path, suffixes: Sequence[str]) -> Iterator[tuple[str, Location]]:
+    """Yield path and place of every image in a zip file, as its central directory lists them.
+
+    The images are read from the archive where they lie; nothing is unpacked.
+
+    Raises
+    ------
+    SourceError
+        When the archive is cut short, encrypted, packed by an unusual method, or no zip file at all.
+    """
+    relative = archive.relative_to(root).as_posix()
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            members = packed.infolist()
+    except (zipfile.BadZipFile, OSError) as error:
+        raise SourceError(f"{archive}: not readable as a zip file ({error}); download it again") from error
+    for member in members:
+        name = member.filename.rpartition("/")[2]
+        if name.startswith(".") or not name.lower().endswith(tuple(suffixes)):
+            continue
+        if member.flag_bits & _ZIP_ENCRYPTED or member.compress_type not in _ZIP_METHODS:
+            raise SourceError(f"{archive}: encrypted or packed by an unusual method; unpack it")
+        yield member.filename, Location(relative, member.header_offset, member.compress_size, zipped=True)
+
+
+def path_inside(cell: str) -> str | None:
+    r"""Return the path in a table's cell with forward slashes, None when it would lead out of the root.
+
+    Examples
+    --------
+    >>> path_inside(r"images\a.png"), path_inside("../../etc/passwd"), path_inside("/etc/passwd")
+    ('images/a.png', None, None)
+    """
+    path = PureWindowsPath(cell)
+    if path.anchor or ".." in path.parts or "\0" in cell or not path.parts:
+        return None
+    return path.as_posix()

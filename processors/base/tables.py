@@ -7,6 +7,7 @@ import gzip
 import io
 import math
 import warnings
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,10 +22,10 @@ from processors.base.files import entries
 def find_table(folders: Sequence[Path], *names: str) -> Path | None:
     """Return the first of the named tables in the first folder that holds one.
 
-    Letter case is ignored, because file systems and mirrors change it, and ``name.csv.gz`` stands in for
-    ``name.csv``; where both exist the unpacked one is taken.
+    Letter case is ignored, because file systems and mirrors change it, and ``name.csv.gz`` or
+    ``name.csv.zip`` stands in for ``name.csv``; where both exist the unpacked one is taken.
     """
-    wanted = [candidate for name in names for candidate in (name.lower(), f"{name.lower()}.gz")]
+    wanted = [name.lower() + packed for name in names for packed in ("", ".gz", ".zip")]
     for folder in folders:
         present = {entry.name.lower(): entry.name for entry in entries(folder) if entry.is_file()}
         for candidate in wanted:
@@ -38,6 +39,7 @@ _UNREADABLE = (
     OSError,
     EOFError,
     zlib.error,
+    zipfile.BadZipFile,
     UnicodeDecodeError,
     pd.errors.ParserError,
     pd.errors.EmptyDataError,
@@ -47,13 +49,13 @@ _UNREADABLE = (
 class Table:
     """A CSV file, every cell as text, blank cells as empty strings.
 
-    A byte order mark, CRLF line ends, gzip and a trailing comma on either the header or the rows are
+    A byte order mark, CRLF line ends, gzip, zip and a trailing comma on either the header or the rows are
     read as if they were not there.
 
     Parameters
     ----------
     path
-        The ``.csv`` or ``.csv.gz`` file.
+        The ``.csv``, ``.csv.gz`` or ``.csv.zip`` file; a zip file must hold one table.
     columns
         Names that must be there.
 
@@ -148,8 +150,19 @@ def floats(cells: Sequence[str]) -> tuple[float, ...] | None:
 
 
 def _open_text(path: Path) -> IO[str]:
+    if path.suffix.lower() == ".zip":
+        return io.StringIO(_unzip(path).decode("utf-8-sig"))
     opened = gzip.open if path.suffix.lower() == ".gz" else open
     return cast("IO[str]", opened(path, "rt", encoding="utf-8-sig"))
+
+
+def _unzip(path: Path) -> bytes:
+    with zipfile.ZipFile(path) as packed:
+        # macOS adds files of its own.
+        names = [name for name in packed.namelist() if not name.startswith("__MACOSX/")]
+        if len(names) != 1:
+            raise zipfile.BadZipFile(f"{len(names)} files inside, expected one table")
+        return packed.read(names[0])
 
 
 def _is_cut(path: Path) -> bool:
@@ -193,5 +206,6 @@ def _read_csv(path: Path) -> pd.DataFrame:
 
 def _parse(path: Path, **layout: Any) -> pd.DataFrame:  # noqa: ANN401 -- whatever read_csv takes
     # Ids must stay text: some have 39 digits, some leading zeros.
-    frame: pd.DataFrame = pd.read_csv(path, dtype=str, na_filter=False, encoding="utf-8-sig", **layout)
+    table = _open_text(path) if path.suffix.lower() == ".zip" else path
+    frame: pd.DataFrame = pd.read_csv(table, dtype=str, na_filter=False, encoding="utf-8-sig", **layout)
     return frame

@@ -30,7 +30,7 @@ FOLDER = "chex-ray14"
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    chexray14.make(tmp_path / "nih")
+    chexray14.LAYOUTS[0].make(tmp_path / "nih")
     return tmp_path / "nih"
 
 
@@ -260,7 +260,7 @@ def test_other_carrier_is_written_again(settings: Settings, root: Path) -> None:
             image.resize((224, 224)).save(path)
     run(settings)
     small = pictures_by_key(settings.machex_path)
-    chexray14.make(root.parent / "full")
+    chexray14.LAYOUTS[0].make(root.parent / "full")
     shutil.move(root.parent / "full/images", root / "images")
     run(settings)
     large = pictures_by_key(settings.machex_path)

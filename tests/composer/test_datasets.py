@@ -19,7 +19,7 @@ from tests.composer.toys import record
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    vindrcxr.make(tmp_path / "vindr")
+    vindrcxr.LAYOUTS[0].make(tmp_path / "vindr")
     return toys.settings(machex_path=str(tmp_path / "out"), vindrcxr_root=str(tmp_path / "vindr"))
 
 

@@ -73,7 +73,8 @@ def test_parquet_has_the_same_rows_and_everything_known(folder: DatasetFolder) -
     ]
     assert (a["age"], a["sex"], a["class_label"], a["flags"]) == (51.5, "F", None, ["upscaled"])
     assert b["native"] == [("View Position", "PA")]
-    assert odd["boxes"] == [{"label": "Mass", "x": 1.5, "y": 2, "width": 3, "height": 4, "labeller": "R1"}]
+    box = {"label": "Mass", "x": 1.5, "y": 2, "width": 3, "height": 4, "labeller": "R1", "outline": None}
+    assert odd["boxes"] == [box]
     assert odd["box_grid"] == [1024, 2048]
     assert odd["flags"] == ["suspicious", "upscaled"]
 
@@ -92,7 +93,16 @@ def test_header_says_what_the_tables_do_not(tmp_path: Path) -> None:
 
 def test_parquet_has_every_record_and_fact_column(folder: DatasetFolder) -> None:
     names = set(pq.read_schema(folder.index_parquet).names)
-    state = {"source_offset", "source_size", "part", "excluded"}
+    state = {
+        "source_offset",
+        "source_size",
+        "source_zipped",
+        "view_from_header",
+        "report_file",
+        "original_bits_stored",
+        "part",
+        "excluded",
+    }
     assert set(SCHEMA.names) - state <= names
     assert {field.name for field in FACT_COLUMNS if not field.name.endswith("_ms")} <= names
 

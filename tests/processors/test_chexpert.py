@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from composer.demo.chexpert import make
+from composer.demo.chexpert import LAYOUTS
 from processors.base import Label, Record, SourceError
 from processors.base.chexpert_labels import OBSERVATIONS
 from processors.chexpert import CheXpert
@@ -38,7 +38,7 @@ TEST_ROWS = (
 @pytest.fixture(scope="module")
 def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("miniature")
-    make(root)
+    LAYOUTS[0].make(root)
     return root
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from composer.demo.chexray14 import make
+from composer.demo.chexray14 import LAYOUTS
 from processors import chexray14
 from processors.base import Box, Label, Record, Release, SourceError
 from processors.chexray14 import ChestXray14
@@ -129,7 +129,7 @@ class TestLayouts:
         packed = (tmp_path / archive).read_bytes()
         for record in records.values():
             assert record.file is not None
-            path, offset, size = record.file
+            path, offset, size, _ = record.file
             assert path == archive
             assert offset is not None
             assert size is not None
@@ -483,7 +483,7 @@ class TestParts:
 
 
 def test_the_miniature_is_read_without_a_word(tmp_path: Path) -> None:
-    make(tmp_path)
+    LAYOUTS[0].make(tmp_path)
     processor, records = read(tmp_path)
     assert processor.warnings == []
     assert len(records) == 14

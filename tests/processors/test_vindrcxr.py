@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from pydicom.uid import ImplicitVRLittleEndian, JPEG2000Lossless
 
-from composer.demo.vindrcxr import make
+from composer.demo.vindrcxr import LAYOUTS
 from processors.base import Box, Label, Record, SourceError
 from processors.vindrcxr import FINDINGS, VinDrCXR
 from tests.processors.releases import lay, path_of, read_release, same_images, write
@@ -31,7 +31,7 @@ LABELS_HEADER = ",".join(["image_id", "rad_id", *FINDINGS, "Other diseases", "No
 @pytest.fixture(scope="module")
 def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("miniature")
-    make(root)
+    LAYOUTS[0].make(root)
     return root
 
 

@@ -16,7 +16,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
-    JPEGBaseline8Bit,
+    JPEGLSLossless,
     RLELossless,
 )
 
@@ -156,5 +156,5 @@ def test_a_name_that_is_no_keyword(tmp_path: Path) -> None:
 
 
 def test_a_transfer_syntax_without_an_encoder(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no encoder for JPEG Baseline"):
-        write_dicom(tmp_path / "film.dcm", FILM, bits_stored=8, transfer_syntax=JPEGBaseline8Bit)
+    with pytest.raises(ValueError, match="no encoder for JPEG-LS"):
+        write_dicom(tmp_path / "film.dcm", FILM, bits_stored=8, transfer_syntax=JPEGLSLossless)
