@@ -35,6 +35,31 @@ def _add_configuration(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_compose(command: argparse.ArgumentParser) -> None:
+    _add_configuration(command)
+    command.add_argument(
+        "--limit",
+        type=_positive,
+        metavar="N",
+        help="only a sample of N images of each dataset, and a contact sheet of each",
+    )
+    command.add_argument(
+        "-o", "--output", default=".", metavar="FOLDER", help="where contact sheets are put (this folder)"
+    )
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+    return number
+
+
+def _add_plan(command: argparse.ArgumentParser) -> None:
+    _add_configuration(command)
+    command.add_argument("--json", action="store_true", help="as JSON")
+
+
 def _add_demo(command: argparse.ArgumentParser) -> None:
     command.add_argument("-o", "--output", default="machex_demo", help="a new folder (machex_demo)")
 
@@ -45,7 +70,8 @@ def _add_datasets(command: argparse.ArgumentParser) -> None:
 
 # Purpose and arguments of each command; what it does is the module of its name in composer/commands.
 _COMMANDS = {
-    "compose": ("write the collection (the default)", _add_configuration),
+    "compose": ("write the collection (the default)", _add_compose),
+    "plan": ("look at everything before a run, write nothing", _add_plan),
     "index": ("write the index files anew, after a move or a corrected table", _add_configuration),
     "demo": ("compose made-up miniatures of all sources", _add_demo),
     "datasets": ("list what is supported", _add_datasets),

@@ -1,16 +1,15 @@
-"""How long planning takes, and how much memory: ChestX-ray14 at its full size, as links to small pictures.
+"""How long planning takes, and how much memory, for releases at their full size.
 
-``python -m benchmarks.plan`` invents a table; ``--table`` takes a real one.
+``python -m benchmarks.plan`` plans ChestX-ray14 and MIMIC-CXR-JPG as the compose command does; ``--release``
+chooses one, ``--table`` takes a real table of the first, ``--command`` times ``machex.py plan`` as a whole.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import platform
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -18,69 +17,54 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.releases import lay_out_mimic, lay_out_nih
 from composer.datasets import open_datasets
-from composer.demo.carriers import write_png
-from composer.demo.phantom import film
 from composer.settings import load_settings
-
-ROWS = 112_120
-# ext4 allows 65,000 links to one file.
-FILES = 4
-TABLE = "Data_Entry_2017_v2020.csv"
-HEADER = (
-    "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
-    "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]\n"
-)
 
 
 def main() -> None:
     """Print the median of several runs, each in a process of its own."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--release", choices=["nih", "mimic"])
     parser.add_argument("--table", type=Path, help="a real Data_Entry_2017 table")
+    parser.add_argument("--command", action="store_true", help="the plan command, sample and all")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--once", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.once:
         _plan(arguments.once)
         return
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-        config = _lay_out(Path(folder), arguments.table)
-        runs = [_run(config) for _ in range(arguments.runs)]
-    seconds, mebibytes, images = (statistics.median(column) for column in zip(*runs, strict=True))
-    print(f"plan of {images:,.0f} images, median of {len(runs)} runs: {seconds:.1f} s, {mebibytes:,.0f} MiB")
+    for release in [arguments.release] if arguments.release else ["nih", "mimic"]:
+        with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+            _measure(release, Path(folder), arguments)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
 
 
-def _lay_out(folder: Path, table: Path | None) -> Path:
-    root = folder / "nih"
-    (root / "images").mkdir(parents=True)
-    if table:
-        shutil.copy(table, root / TABLE)
-    else:
-        _invent(root / TABLE)
-    for seed in range(FILES):
-        write_png(folder / f"{seed}.png", film(seed, rows=32, columns=32))
-    with (root / TABLE).open(encoding="utf-8-sig", newline="") as file:
-        names = [row[0] for row in csv.reader(file)][1:]
-    for place, name in enumerate(names):
-        os.link(folder / f"{place % FILES}.png", root / "images" / name)
-    held_out = {name for name in names if int(name[:8]) % 11 == 0}
-    (root / "test_list.txt").write_text("\n".join(sorted(held_out)))
-    (root / "train_val_list.txt").write_text("\n".join(name for name in names if name not in held_out))
+def _measure(release: str, folder: Path, arguments: argparse.Namespace) -> None:
+    roots = lay_out_nih(folder, arguments.table) if release == "nih" else lay_out_mimic(folder)
     config = folder / "config.yml"
-    config.write_text(f"MACHEX_PATH: {folder}/out\nCHEXRAY14_ROOT: {root}\n")
-    return config
+    config.write_text(
+        "\n".join([f"MACHEX_PATH: {folder}/out", *(f"{key}: {path}" for key, path in roots.items())])
+    )
+    if arguments.command:
+        command = [sys.executable, "machex.py", "plan", "-q", "-c", str(config)]
+        seconds = statistics.median(_time(command) for _ in range(arguments.runs))
+        print(f"{release}: machex.py plan, median of {arguments.runs} runs: {seconds:.1f} s")
+        return
+    runs = [_run(config) for _ in range(arguments.runs)]
+    seconds, mebibytes, images = (statistics.median(column) for column in zip(*runs, strict=True))
+    print(
+        f"{release}: plan of {images:,.0f} images, median of {len(runs)} runs: {seconds:.1f} s, "
+        f"{mebibytes:,.0f} MiB"
+    )
 
 
-def _invent(path: Path) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(HEADER)
-        for place in range(ROWS):
-            patient, follow_up = place // 4 + 1, place % 4
-            file.write(
-                f"{patient:08d}_{follow_up:03d}.png,Effusion|Infiltration,{follow_up},{patient},"
-                f"{patient % 90},F,PA,2500,2048,0.168,0.168\n"
-            )
+def _time(command: list[str]) -> float:
+    start = time.perf_counter()
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)  # noqa: S603
+    return time.perf_counter() - start
 
 
 def _run(config: Path) -> tuple[float, float, int]:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from composer.status import Status
 
 _STATUSES = (Status.WRITTEN, Status.LEFT_OUT, Status.KNOWN_BAD, Status.MISSING, Status.FAILED)
+_PLANNED = (Status.TO_WRITE, Status.LEFT_OUT, Status.KNOWN_BAD, Status.MISSING)
 # The rule by which all but the first record of an image are left out.
 REPEATED = "repeated row"
 
@@ -68,9 +69,7 @@ def account(dataset: str, found: int, repeated: int, results: pa.Table, index: p
     repeated
         Those among them that name an image again; they count as left out.
     """
-    rules = _count(results.filter(pc.equal(results["status"], Status.LEFT_OUT))["rule"])
-    rules += Counter({REPEATED: repeated})
-    statuses = _count(results["status"]) + Counter({Status.LEFT_OUT: repeated})
+    statuses, rules = planned_counts(results, repeated)
     accounts = Accounts(
         dataset,
         found,
@@ -84,6 +83,16 @@ def account(dataset: str, found: int, repeated: int, results: pa.Table, index: p
     return accounts
 
 
+def planned_counts(plan: pa.Table, repeated: int) -> tuple[Counter[str], Counter[str]]:
+    """Return the counts of a plan, or of results, by status; and by rule of those left out.
+
+    ``repeated`` records beside it, which name an image again, count as left out.
+    """
+    rules = _count(plan.filter(pc.equal(plan["status"], Status.LEFT_OUT))["rule"])
+    statuses = _count(plan["status"]) + Counter({Status.LEFT_OUT: repeated})
+    return statuses, rules + Counter({REPEATED: repeated})
+
+
 def _count(values: pa.ChunkedArray) -> Counter[str]:
     return Counter({entry["values"]: entry["counts"] for entry in values.value_counts().to_pylist()})
 
@@ -92,21 +101,35 @@ def closing_table(datasets: Sequence[Accounts]) -> str:
     """Return the table that ends a run: a line per dataset, their sum, and what is worth knowing of each."""
     complete = all(accounts.is_complete for accounts in datasets)
     statuses = _STATUSES if complete else (*_STATUSES, Status.TO_WRITE)
+    counts = [(each.dataset, each.found, each.by_status) for each in datasets]
+    return "\n".join([status_table(counts, statuses), *(d for each in datasets for d in _details(each))])
+
+
+def status_table(
+    counts: Sequence[tuple[str, int, Counter[str]]], statuses: Sequence[Status] = _PLANNED
+) -> str:
+    """Return a table with a line per dataset and their sum.
+
+    Parameters
+    ----------
+    counts
+        Name, images found, and counts by status of each dataset.
+    statuses
+        The columns; by default what is known before a run.
+    """
     lines = [["dataset", "found", *statuses]]
-    lines += [_line(each.dataset, each.found, each.by_status, statuses) for each in datasets]
-    if len(datasets) > 1:
-        found = sum(each.found for each in datasets)
-        by_status = sum((each.by_status for each in datasets), Counter())
-        lines.append(_line("all", found, by_status, statuses))
+    lines += [_line(name, found, by_status, statuses) for name, found, by_status in counts]
+    if len(counts) > 1:
+        found = sum(found for _, found, _ in counts)
+        lines.append(_line("all", found, sum((by_status for _, _, by_status in counts), Counter()), statuses))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    table = [
+    return "\n".join(
         "  ".join(
             cell.ljust(width) if place == 0 else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(line, widths, strict=True))
         )
         for line in lines
-    ]
-    return "\n".join([*table, *(detail for each in datasets for detail in _details(each))])
+    )
 
 
 def _line(name: str, found: int, by_status: Counter[str], statuses: Sequence[str]) -> list[str]:

@@ -33,7 +33,9 @@ def page() -> str:
 
 
 def _section(entry: dict[str, Any]) -> str:
-    releases = "\n".join(f"| {release['name']} | {release['images']:,} |" for release in entry["releases"])
+    releases = "\n".join(
+        f"| {release['name']} | {release['images']:,} | {release['note']} |" for release in entry["releases"]
+    )
     known_bad = "\n".join(
         f"| `{known['identity']}` | {known['state']} | {known['reason']} | {known['found_by']} |"
         for known in entry["known_bad"]
@@ -49,8 +51,8 @@ def _section(entry: dict[str, Any]) -> str:
 - Licence: {entry["licence"]}
 - Citation: {entry["citation"]}
 
-| release | images |
-|---|---|
+| release | images | known differences |
+|---|---|---|
 {releases}
 {register}"""
 

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from composer import results
@@ -15,16 +17,19 @@ from composer.accounts import Accounts, account
 from composer.datasets import Dataset
 from composer.errors import Interrupted, OutputError
 from composer.folder import IMAGES_PER_FOLDER, image_name
-from composer.imaging import Source
 from composer.index import write_index
 from composer.ledger import Ledger, read_ledger
 from composer.plan import write_plan
 from composer.pool import Lost, Pool
+from composer.records import SOURCE_COLUMNS, source_of
+from composer.sample import spread
 from composer.status import Status
 from composer.worker import CRASHED, Outcome, Task, make_image
 
 
-def compose(datasets: Sequence[Dataset], workers: int, *, progress: bool) -> list[Accounts]:
+def compose(
+    datasets: Sequence[Dataset], workers: int, *, progress: bool, limit: int | None = None
+) -> list[Accounts]:
     """Write what is missing of each dataset, and its index; return the accounts in the same order.
 
     A failing image is a line in the ledger and in ``failures.csv``, never the end of the run.
@@ -37,6 +42,8 @@ def compose(datasets: Sequence[Dataset], workers: int, *, progress: bool) -> lis
         How many processes convert images.
     progress
         Whether to show a bar.
+    limit
+        Write so many images of each dataset at most, a sample of its kinds; all when None.
 
     Raises
     ------
@@ -53,7 +60,7 @@ def compose(datasets: Sequence[Dataset], workers: int, *, progress: bool) -> lis
         with Pool(make_image, workers) as pool:
             for dataset in datasets:
                 current = dataset
-                _write_images(dataset, pool, progress=progress)
+                _write_images(dataset, pool, limit, progress=progress)
                 accounts.append(finish(dataset))
     except KeyboardInterrupt as interrupt:
         if current is not None:
@@ -71,9 +78,16 @@ def compose(datasets: Sequence[Dataset], workers: int, *, progress: bool) -> lis
 def finish(dataset: Dataset) -> Accounts:
     """Write index and failures from the plan, the ledger and what is there, and return the accounts."""
     joined = _results(dataset)
-    index = write_index(dataset.folder, joined, dataset.recipe.extension)
+    index = write_index(dataset.folder, joined, dataset.processor, dataset.recipe.extension)
     results.write_failures(dataset.folder, joined)
     return account(dataset.name, dataset.found, dataset.repeated, joined, index)
+
+
+def sample_index(dataset: Dataset, limit: int) -> pa.Table:
+    """Return the rows of the index of a dataset's sample, those of them that are written."""
+    rows, _ = spread(dataset.plan, limit)
+    index = pq.read_table(dataset.folder.index_parquet)
+    return index.filter(pc.is_in(index["id"], dataset.plan["number"].take(rows).combine_chunks()))
 
 
 def _results(dataset: Dataset) -> pa.Table:
@@ -96,8 +110,8 @@ def _make_folder(path: Path) -> None:
         raise OutputError.not_writable(path, error) from error
 
 
-def _write_images(dataset: Dataset, pool: Pool[Task, Outcome], *, progress: bool) -> None:
-    rows = _unwritten(dataset)
+def _write_images(dataset: Dataset, pool: Pool[Task, Outcome], limit: int | None, *, progress: bool) -> None:
+    rows = unwritten(dataset, limit)
     for number in pc.unique(pc.divide(rows["number"], IMAGES_PER_FOLDER)).to_pylist():
         _make_folder((dataset.folder.path / image_name(number * IMAGES_PER_FOLDER, "")).parent)
     failed = 0
@@ -105,7 +119,7 @@ def _write_images(dataset: Dataset, pool: Pool[Task, Outcome], *, progress: bool
         Ledger(dataset.folder.ledger) as ledger,
         tqdm(total=rows.num_rows, desc=dataset.name, unit="img", disable=not progress) as bar,
     ):
-        for task, result in pool.map(_tasks(dataset, rows)):
+        for task, result in pool.map(tasks(dataset, rows)):
             outcome = _crashed(task, result) if isinstance(result, Lost) else result
             ledger.append(outcome)
             failed += outcome.reason is not None
@@ -113,18 +127,25 @@ def _write_images(dataset: Dataset, pool: Pool[Task, Outcome], *, progress: bool
             bar.update()
 
 
-def _unwritten(dataset: Dataset) -> pa.Table:
-    planned = pc.equal(dataset.plan["status"], Status.TO_WRITE)
+def unwritten(dataset: Dataset, limit: int | None = None) -> pa.Table:
+    """Return the rows of the plan that are still to be written; with a limit, those of that sample."""
+    chosen = pc.equal(dataset.plan["status"], Status.TO_WRITE)
+    if limit is not None:
+        # The same at every run, whatever is written already.
+        rows, _ = spread(dataset.plan, limit)
+        chosen = pa.array(np.isin(np.arange(dataset.plan.num_rows), rows))
     unwritten = pc.not_equal(_results(dataset)["status"], Status.WRITTEN)
-    return dataset.plan.filter(pc.and_(planned, unwritten))
+    return dataset.plan.filter(pc.and_(chosen, unwritten))
 
 
-def _tasks(dataset: Dataset, rows: pa.Table) -> Iterator[Task]:
-    columns = ["number", "identity", "carrier", "source", "source_offset", "source_size"]
-    for batch in rows.select(columns).to_batches(max_chunksize=10_000):
+def tasks(dataset: Dataset, rows: pa.Table) -> Iterator[Task]:
+    """Yield what a worker needs to know of each row of the dataset's plan."""
+    for batch in rows.select(["number", "identity", "carrier", *SOURCE_COLUMNS]).to_batches(
+        max_chunksize=10_000
+    ):
         for row in batch.to_pylist():
             target = dataset.folder.path / image_name(row["number"], dataset.recipe.extension)
-            source = Source(str(dataset.root / row["source"]), row["source_offset"], row["source_size"])
+            source = source_of(dataset.processor.root, row)
             yield Task(row["number"], row["identity"], row["carrier"], source, str(target), dataset.recipe)
 
 

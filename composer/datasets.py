@@ -13,26 +13,26 @@ import pyarrow.compute as pc
 
 from composer.errors import UsageError
 from composer.folder import DatasetFolder
+from composer.header_views import look_up_views
 from composer.imaging import Recipe
 from composer.plan import check_recipe, make_plan, read_plan, vanished
 from composer.records import table_of
 from composer.settings import Settings
 from composer.yaml_file import did_you_mean
 from processors import all_processors
-from processors.base import Processor, SourceError
+from processors.base import UNUSABLE, Processor, SourceError
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset of this run: where it lies, what is planned, and the plan of the run before.
+    """A dataset of this run: its source, what is planned, and the plan of the run before.
 
     ``found`` counts the records of the source, ``repeated`` those among them that name an image again.
     """
 
-    processor: type[Processor]
-    root: Path
+    processor: Processor
     folder: DatasetFolder
     recipe: Recipe
     found: int
@@ -59,6 +59,24 @@ def open_datasets(settings: Settings, names: Sequence[str] = ()) -> list[Dataset
     UsageError
         When any of them cannot be composed; the message has the problems of all.
     """
+    datasets, problems = survey(settings, names)
+    if problems:
+        raise UsageError("nothing was written, because these sources cannot be used:", problems)
+    for dataset in datasets:
+        _announce(dataset)
+    return datasets
+
+
+def survey(settings: Settings, names: Sequence[str] = ()) -> tuple[list[Dataset], list[str]]:
+    """Return the selected datasets that can be composed, and the problems of those that cannot.
+
+    Parameters are those of `open_datasets`.
+
+    Raises
+    ------
+    UsageError
+        When a name is not that of a configured dataset.
+    """
     datasets, problems = [], []
     for processor in _selected(settings, names):
         try:
@@ -67,9 +85,7 @@ def open_datasets(settings: Settings, names: Sequence[str] = ()) -> list[Dataset
             problems.append(f"{processor.config_key}: {error}")
         except UnicodeEncodeError:
             problems.append(f"{processor.config_key}: a file or folder name is not UTF-8; rename it")
-    if problems:
-        raise UsageError("nothing was written, because these sources cannot be used:", problems)
-    return datasets
+    return datasets, problems
 
 
 def _selected(settings: Settings, names: Sequence[str]) -> list[type[Processor]]:
@@ -91,20 +107,34 @@ def _open(processor_type: type[Processor], settings: Settings) -> Dataset:
     recipe = settings.recipe(processor_type)
     previous = read_plan(folder.plan)
     check_recipe(folder.plan, previous, recipe.as_dict())
-    processor = processor_type(root)
+    processor = _recognised(processor_type, root)
     records = table_of(processor.records())
     unique = _first_of_each(records)
+    if settings.frontal_only:
+        unique = look_up_views(unique, processor)
     plan = make_plan(unique, settings, processor_type, previous)
     _check_files(processor, plan)
     repeated = records.num_rows - unique.num_rows
-    _announce(processor, plan, repeated)
-    if previous is not None and (gone := pc.sum(vanished(plan, previous)).as_py()):
-        log.warning(
-            "%s: %s images of an earlier run are no longer listed, or no longer there",
-            processor.folder,
-            f"{gone:,}",
-        )
-    return Dataset(processor_type, root, folder, recipe, records.num_rows, repeated, plan, previous)
+    return Dataset(processor, folder, recipe, records.num_rows, repeated, plan, previous)
+
+
+def _recognised(processor_type: type[Processor], root: Path) -> Processor:
+    try:
+        return processor_type(root)
+    except SourceError as error:
+        for other in all_processors():
+            if other is not processor_type and _accepts(other, root):
+                text = f"{error}; this looks like {other.name}, not {processor_type.name}"
+                raise SourceError(text) from error
+        raise
+
+
+def _accepts(processor_type: type[Processor], root: Path) -> bool:
+    try:
+        processor_type(root)
+    except (SourceError, OSError):
+        return False
+    return True
 
 
 def _first_of_each(records: pa.Table) -> pa.Table:
@@ -121,15 +151,25 @@ def _check_files(processor: Processor, plan: pa.Table) -> None:
         )
 
 
-def _announce(processor: Processor, plan: pa.Table, repeated: int) -> None:
+def _announce(dataset: Dataset) -> None:
+    processor, plan = dataset.processor, dataset.plan
     tables = ", ".join(processor.tables) or "no tables"
-    log.info("%s: %s in %s; %s", processor.folder, processor.layout, processor.root, tables)
+    log.info("%s: %s in %s; %s", dataset.name, processor.layout, processor.root, tables)
     published = "; ".join(f"{release.images:,} in {release.name}" for release in processor.releases)
-    log.info("%s: %s images found; published: %s", processor.folder, f"{plan.num_rows:,}", published)
-    for warning in processor.warnings:
-        log.warning("%s: %s", processor.folder, warning)
-    for excluded in plan["excluded"].drop_null().value_counts().to_pylist():
-        count, reason = f"{excluded['counts']:,}", excluded["values"]
-        log.warning("%s: %s images are left out: %s", processor.folder, count, reason)
-    if repeated:
-        log.warning("%s: %s rows repeat an image; the first counts", processor.folder, f"{repeated:,}")
+    log.info("%s: %s images found; published: %s", dataset.name, f"{plan.num_rows:,}", published)
+    for warning in warnings_of(dataset):
+        log.warning("%s: %s", dataset.name, warning)
+
+
+def warnings_of(dataset: Dataset) -> list[str]:
+    """Return what the user should know: what the source noticed, and what differs from the last run."""
+    warnings = list(dataset.processor.warnings)
+    for entry in dataset.plan["excluded"].drop_null().value_counts().to_pylist():
+        if entry["values"] != UNUSABLE:
+            warnings.append(f"{entry['counts']:,} images are left out: {entry['values']}")
+    if dataset.repeated:
+        warnings.append(f"{dataset.repeated:,} rows repeat an image; the first counts")
+    previous = dataset.previous_plan
+    if previous is not None and (gone := pc.sum(vanished(dataset.plan, previous)).as_py()):
+        warnings.append(f"{gone:,} images of an earlier run are no longer listed, or no longer there")
+    return warnings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,26 +11,27 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from composer.folder import DatasetFolder, image_name, number_text
+from composer.header_views import views_in_headers
 from composer.ledger import FACT_COLUMNS
+from composer.regions import regions_in_pictures
+from composer.reports import fill_reports
 from composer.status import Status
 from composer.storage import atomic_write
-from processors.base import age_in_years
+from processors.base import Processor, age_in_years
 
-SUSPICIOUS = "suspicious"
+# Flags that are not of the conversion: the register of the release; a box or mask that lies outside of what
+# the picture shows.
+SUSPICIOUS, REGION_OUTSIDE = "suspicious", "region_outside"
 
 _FROM_RECORDS = (
     "identity",
     "key",
-    "view",
     "split",
     "patient_id",
     "study_id",
     "sex",
     "age",
     "labels",
-    "boxes",
-    "box_grid",
-    "masks",
     "report",
     "findings",
     "impression",
@@ -41,35 +43,41 @@ _FROM_RECORDS = (
 _FROM_LEDGER = ("bytes", "sha256", *(field.name for field in FACT_COLUMNS if not field.name.endswith("_ms")))
 
 
-def write_index(folder: DatasetFolder, results: pa.Table, extension: str) -> pa.Table:
+def write_index(folder: DatasetFolder, results: pa.Table, processor: Processor, extension: str) -> pa.Table:
     """Write both forms of the index for the images that are written, and return the rows.
 
     Parameters
     ----------
     results
         As `composer.results.join` gives them, in the order of the numbers.
+    processor
+        The source: it reads reports, and interprets headers.
     extension
         Of the image files.
     """
     written = results.filter(pc.equal(results["status"], Status.WRITTEN))
-    rows = _index_rows(written, folder.path.name, extension)
+    written = fill_reports(written, processor.read_report, processor.folder)
+    rows = _index_rows(written, processor, extension)
     with atomic_write(folder.index_parquet) as file:
         pq.write_table(rows, file, compression="zstd")
-    _write_json(folder.index_json, rows)
+    _write_json(folder.index_json, rows, processor.machex_fields)
     return rows
 
 
-def _index_rows(written: pa.Table, dataset: str, extension: str) -> pa.Table:
+def _index_rows(written: pa.Table, processor: Processor, extension: str) -> pa.Table:
     columns = {
         "id": written["number"],
-        "dataset": pa.array([dataset] * written.num_rows, pa.string()),
+        "dataset": pa.array([processor.folder] * written.num_rows, pa.string()),
         "path": pa.array([image_name(n, extension) for n in written["number"].to_pylist()], pa.string()),
+        "view": views_in_headers(written, processor),
         **{name: written[name] for name in (*_FROM_RECORDS, *_FROM_LEDGER)},
     }
+    columns["boxes"], columns["masks"], lost = regions_in_pictures(written)
     # What no table says of the patient the DICOM header may.
     columns["sex"] = pc.coalesce(written["sex"], _sex(written["patient_sex"]))
     columns["age"] = pc.coalesce(written["age"], _age(written["patient_age"]))
-    columns["flags"] = _with_suspicious(written["flags"], written["suspicious"])
+    flags = _with_flag(written["flags"], SUSPICIOUS, written["suspicious"])
+    columns["flags"] = _with_flag(flags, REGION_OUTSIDE, lost)
     return pa.table(columns)
 
 
@@ -84,26 +92,27 @@ def _age(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(ages, pa.float32())])
 
 
-def _with_suspicious(flags: pa.ChunkedArray, suspicious: pa.ChunkedArray) -> pa.Array:
-    pairs = zip(flags.to_pylist(), suspicious.to_pylist(), strict=True)
+def _with_flag(flags: pa.ChunkedArray | pa.Array, name: str, raised: pa.ChunkedArray | pa.Array) -> pa.Array:
+    pairs = zip(flags.to_pylist(), raised.to_pylist(), strict=True)
     return pa.array(
-        [sorted({*(found or ()), SUSPICIOUS}) if suspect else found for found, suspect in pairs], flags.type
+        [sorted({*(found or ()), name}) if is_raised else found for found, is_raised in pairs], flags.type
     )
 
 
-def _write_json(path: Path, rows: pa.Table) -> None:
+def _write_json(path: Path, rows: pa.Table, machex_fields: Sequence[str]) -> None:
     """Write MaCheX's index, row by row: a million entries as one object would take gigabytes."""
-    columns = ["id", "path", "key", "view", "split", "class_label"]
+    columns = ["id", "path", "key", "view", "split", *machex_fields]
     with atomic_write(path) as file:
         file.write(b"{")
         separator = b"\n"
         for batch in rows.select(columns).to_batches(max_chunksize=10_000):
             for row in batch.to_pylist():
                 number = number_text(row.pop("id"))
-                # MaCheX gives absolute paths, and a class_label only to the datasets that have one.
+                # MaCheX gives absolute paths, and a field only where there is something to say.
                 row["path"] = str(path.parent / row["path"])
-                if row["class_label"] is None:
-                    del row["class_label"]
+                for field in machex_fields:
+                    if row[field] is None:
+                        del row[field]
                 file.write(separator + f'"{number}": {json.dumps(row, ensure_ascii=False)}'.encode())
                 separator = b",\n"
         file.write(b"\n}\n")

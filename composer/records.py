@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
+from composer.imaging import Source
 from processors.base import Record
 
 _BATCH = 20_000
@@ -75,8 +78,29 @@ def table_of(records: Iterable[Record]) -> pa.Table:
     return pa.Table.from_batches(batches, schema=SCHEMA)
 
 
+# What a `Source` is made of.
+SOURCE_COLUMNS = ("source", "source_offset", "source_size", "source_zipped", "original_bits_stored")
+
+
+def source_of(root: Path, row: Mapping[str, Any]) -> Source:
+    """Return where the image of a row with `SOURCE_COLUMNS` lies."""
+    path, offset, size, zipped, bits = (row[column] for column in SOURCE_COLUMNS)
+    return Source(str(root / path), offset, size, bool(zipped), bits)
+
+
 def _columns(batch: list[Record]) -> list[pa.Array]:
-    return [pa.array(_cells(field.name, batch), type=field.type) for field in SCHEMA]
+    return [_column(field, batch) for field in SCHEMA]
+
+
+def _column(field: pa.Field, batch: list[Record]) -> pa.Array:
+    cells = _cells(field.name, batch)
+    if field.name != "labels":
+        return pa.array(cells, type=field.type)
+    # Releases say the same of many images, in one shared list; converting each once halves the time.
+    distinct = {id(cell): cell for cell in cells}
+    place = {each: number for number, each in enumerate(distinct)}
+    labels = pa.array(list(distinct.values()), type=field.type)
+    return labels.take(pa.array([place[id(cell)] for cell in cells], pa.int32()))
 
 
 def _cells(column: str, batch: list[Record]) -> list[object]:

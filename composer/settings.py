@@ -27,17 +27,6 @@ from composer.yaml_file import did_you_mean, read_mapping
 from processors import all_processors
 from processors.base import Processor, Split
 
-# Keys of the public MaCheX whose datasets have no processor here yet: they may stand in the file as null.
-KEYS_WITHOUT_PROCESSOR = (
-    "PADCHEST_ROOT",
-    "MIMIC_ROOT",
-    "BRAX_ROOT",
-    "RSNA_ROOT",
-    "OPENI_ROOT",
-    "SIIM_ROOT",
-    "OBJECTCXR_ROOT",
-)
-
 
 def usable_cores() -> int:
     """Return how many cores this process may use, which under Slurm is fewer than the machine has."""
@@ -149,7 +138,6 @@ class Settings(BaseModel):
 def settings_model() -> type[Settings]:
     """Return the settings with one key per dataset, so that a new processor brings its own."""
     roots: dict[str, Any] = {p.config_key.lower(): (Root | None, None) for p in all_processors()}
-    roots |= {key.lower(): (NotYet, None) for key in KEYS_WITHOUT_PROCESSOR if key.lower() not in roots}
     return create_model("ConfiguredSettings", __base__=Settings, **roots)
 
 

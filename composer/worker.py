@@ -7,7 +7,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from composer.imaging import Facts, Recipe, Refusal, Source, convert
+from composer.imaging import Conversion, Facts, Recipe, Refusal, Source, convert
 from composer.storage import atomic_write
 
 # Reasons beside those of `composer.imaging.Reason`.
@@ -54,8 +54,23 @@ def make_image(task: Task) -> Outcome:
     OutputError
         When the picture cannot be written, which no other image would survive either.
     """
+    conversion = _convert(task)
+    if isinstance(conversion, Outcome):
+        return conversion
+    with atomic_write(Path(task.target)) as file:
+        file.write(conversion.data)
+    return _done(task, conversion)
+
+
+def try_image(task: Task) -> Outcome:
+    """Do as `make_image` does, but write nothing."""
+    conversion = _convert(task)
+    return conversion if isinstance(conversion, Outcome) else _done(task, conversion)
+
+
+def _convert(task: Task) -> Conversion | Outcome:
     try:
-        conversion = convert(task.source, task.recipe)
+        return convert(task.source, task.recipe)
     except Refusal as refusal:
         return Outcome(*_names(task), reason=str(refusal.reason), message=refusal.message)
     except MemoryError:
@@ -64,8 +79,9 @@ def make_image(task: Task) -> Outcome:
         # A fault of ours must not end a run of days: it is named, and the next image is done.
         message = f"{type(error).__name__} in {_place(error)}: a fault of this program, please report it"
         return Outcome(*_names(task), reason=UNEXPECTED, message=message)
-    with atomic_write(Path(task.target)) as file:
-        file.write(conversion.data)
+
+
+def _done(task: Task, conversion: Conversion) -> Outcome:
     return Outcome(
         *_names(task),
         bytes=len(conversion.data),

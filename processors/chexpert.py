@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from processors.base import (
     KnownBad,
+    Label,
     Location,
+    Mask,
     Processor,
     Record,
     Release,
     SourceError,
     Split,
     Table,
+    UnusableRows,
     contents,
     entries,
     find_table,
     floats,
+    read_lines,
     walk_images,
 )
 from processors.base.chexpert_labels import OBSERVATIONS, Values, class_label, labels, read_values
@@ -35,9 +40,11 @@ _TAIL = re.compile(
     r"(?i:(\.jpe?g|\.png))"
 )
 _STUDY_TAIL = re.compile(r"(?:.*/)?test/(patient[0-9]+/study[0-9]+)/?")
+_MASK_KEY = re.compile(r"(patient[0-9]+)_(study[0-9]+)_(view[0-9]+_(?:frontal|lateral))")
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 _BATCH = re.compile(r"CheXpert-v1\.0 batch [0-9].*", re.IGNORECASE)
+_SMALL = re.compile(r"chex[^/]*-small", re.IGNORECASE)
 _VALID_BATCH = "CheXpert-v1.0 batch 1 (validate & csv)"
 # The last patient of each train archive of Stanford AIMI.
 _TRAIN_BATCHES = (
@@ -46,8 +53,11 @@ _TRAIN_BATCHES = (
     (64_540, "CheXpert-v1.0 batch 4 (train 3)"),
 )
 
+_NO_IMAGE = "column 'Path' does not end like train/patient00001/study1/view1_frontal.jpg"
 _EXPERTS = "radiologists"
 _STUDY_TABLE = "groundtruth.csv"
+_MASK_FILES = {"valid": "gt_segmentations_val.json", "test": "gt_segmentations_test.json"}
+_CARRIER_SMALL = "small"
 _CLASS_LABEL_FROM = ("CheXpert", _EXPERTS)
 _ROW_COLUMNS = ("Sex", "Age", "Frontal/Lateral", "AP/PA")
 # What CheXlocalize publishes for its images: a path and labels.
@@ -77,6 +87,7 @@ _SOURCES = (
 class _Image(NamedTuple):
     """An image by the tail of its path."""
 
+    identity: str
     split: str
     patient: str
     study: str
@@ -89,11 +100,8 @@ class _Image(NamedTuple):
         if match is None:
             return None
         folder, patient, study, name, suffix = match.groups()
-        return cls(_SPLIT_OF_FOLDER[folder.lower()], patient, study, name, suffix)
-
-    @property
-    def identity(self) -> str:
-        return f"{self.split}/{self.patient}/{self.study}/{self.name}"
+        split = _SPLIT_OF_FOLDER[folder.lower()]
+        return cls(f"{split}/{patient}/{study}/{name}", split, patient, study, name, suffix)
 
     @property
     def in_split(self) -> str:
@@ -120,22 +128,21 @@ class _ImageTable:
         self.labeller = labeller
         self._table = Table(path, columns=("Path", *columns, *OBSERVATIONS))
         self.values: dict[str, Values] = {}
-        unmatched = 0
-        for (cell,), values in zip(self._table.rows("Path"), read_values(self._table, warnings), strict=True):
+        # Of the rows that name no image.
+        self.unusable: list[Record] = []
+        # Of the rows whose image an earlier row names.
+        self.repeated: list[_Image] = []
+        unusable = UnusableRows(path.name)
+        rows = zip(self._table.rows("Path"), read_values(self._table, warnings), strict=True)
+        for row, ((cell,), values) in enumerate(rows, start=2):
             image = _Image.parse(cell)
             if image is None:
-                unmatched += 1
+                self.unusable.append(unusable.record(row, _NO_IMAGE))
+            elif image.identity in self.values:
+                self.repeated.append(image)
             else:
-                self.values.setdefault(image.identity, values)
-        if unmatched:
-            warnings.append(
-                f"{path.name}: {unmatched:,} rows are not used: column 'Path' does not end like "
-                "train/patient00001/study1/view1_frontal.jpg"
-            )
-        if repeated := len(self._table) - unmatched - len(self.values):
-            warnings.append(
-                f"{path.name}: {repeated:,} rows are not used: an earlier row names the same image"
-            )
+                self.values[image.identity] = values
+        warnings += unusable.warnings
 
     def rows(self) -> Iterator[tuple[_Image, dict[str, str]]]:
         """Yield the image of every row and the cells that say how it was taken."""
@@ -147,14 +154,24 @@ class _ImageTable:
 
 
 class _Place(NamedTuple):
-    """Where the folder of a patient lies: what to put before its name, and the part of the release."""
+    """Where the folder of a patient lies: what to put before its name, and the part of the release.
+
+    ``suffix`` is that of the files there; a mirror may have others than the tables say. None when unknown.
+    """
 
     prefix: str
     part: str
+    suffix: str | None
+    is_small: bool
 
 
 class CheXpert(Processor):
-    """CheXpert-v1.0 in full size or small, merged or in four batches, and its test set."""
+    """CheXpert-v1.0 in full size or small, merged or in four batches, and its test set.
+
+    The tree is as deep as 64,540 patient folders, so that the tables are trusted: of a patient whom they name
+    no folder is listed, and a file there that no row names is not found. All files of a split are taken to
+    have the suffix of its first one.
+    """
 
     name = "CheXpert"
     folder = "chexpert"
@@ -164,12 +181,22 @@ class CheXpert(Processor):
     homepage = "https://stanfordmlgroup.github.io/competitions/chexpert/"
     citation = (
         "Irvin J, Rajpurkar P, Ko M, et al. CheXpert: A Large Chest Radiograph Dataset with Uncertainty "
-        "Labels and Expert Comparison. AAAI 2019."
+        "Labels and Expert Comparison. AAAI 2019. For the test set and its masks: Saporta A, Gui X, Agrawal "
+        "A, et al. Benchmarking saliency methods for chest X-ray interpretation. Nature Machine Intelligence "
+        "4, 867-878 (2022)."
     )
     releases = (
-        Release("CheXpert-v1.0 or CheXpert-v1.0-small: train and valid", 223_648),
+        Release(
+            "CheXpert-v1.0 or CheXpert-v1.0-small: train and valid",
+            223_648,
+            note="the published 224,316 include the test set, which came later with CheXlocalize",
+        ),
         Release("the same with the test set of CheXlocalize", 224_316),
-        Release("CheXlocalize: val and test", 902),
+        Release(
+            "CheXlocalize: val and test",
+            902,
+            note="val is CheXpert's valid; 187 of val and 499 of test have masks",
+        ),
     )
     known_bad = (
         KnownBad("train/patient00008/study2/view1_frontal", "suspicious", "badly rotated", _MEDAI),
@@ -183,6 +210,7 @@ class CheXpert(Processor):
         KnownBad("train/patient44163/study1/view1_frontal", "suspicious", "looks empty", _MEDAI),
         KnownBad("train/patient48043/study1/view2_frontal", "suspicious", "looks empty", _MEDAI),
     )
+    machex_fields = ("class_label",)
 
     def recognise(self) -> str:
         """List the patient folders of every split, and find the tables beside them."""
@@ -208,7 +236,8 @@ class CheXpert(Processor):
         return f"{form}: {', '.join(self.relative(base.path) for base in bases)}"
 
     def _is_small(self, path: Path) -> bool:
-        return "-small" in self.relative(path).lower()
+        # The root itself may be the folder CheXpert-v1.0-small.
+        return _SMALL.search(f"{self.root.absolute().name}/{self.relative(path)}") is not None
 
     def _choose(self, folders: list[_Folder]) -> list[_Folder]:
         """Leave out what is not to be read: the small release beside the full one."""
@@ -233,7 +262,12 @@ class CheXpert(Processor):
             assert split is not None
             relative = self.relative(folder)
             batch = next((p.name for p in (folder, folder.parent) if _BATCH.fullmatch(p.name)), None)
-            place = _Place("" if relative == "." else f"{relative}/", batch or split)
+            place = _Place(
+                prefix="" if relative == "." else f"{relative}/",
+                part=batch or split,
+                suffix=_suffix_in(folder / patients[0]),
+                is_small=self._is_small(folder),
+            )
             new = {patient: place for patient in patients if patient not in places[split]}
             if len(new) < len(patients):
                 self.warnings.append(
@@ -253,6 +287,9 @@ class CheXpert(Processor):
         self._study_table = find_table(folders, _STUDY_TABLE)
         if self._study_table is not None and not self._sources["test"]:
             self.tables.append(self.relative(self._study_table))
+        found = {split: find_table(folders, name) for split, name in _MASK_FILES.items()}
+        self._mask_files = {split: path for split, path in found.items() if path is not None}
+        self.tables += map(self.relative, self._mask_files.values())
         bare = [
             split
             for split, sources in self._sources.items()
@@ -267,6 +304,7 @@ class CheXpert(Processor):
 
     def records(self) -> Iterator[Record]:
         """Yield every row of the tables, then the images of patients that no table of their split names."""
+        self._masks = self._read_masks()
         listed: set[str] = set()
         for sources in self._sources.values():
             yield from self._listed(sources, listed)
@@ -278,40 +316,56 @@ class CheXpert(Processor):
             else:
                 table = next((path.name for _, path in self._sources[split]), None)
                 yield from self._unlisted(images, table)
+        if self._masks:
+            names = ", ".join(path.name for path in self._mask_files.values())
+            self.warnings.append(
+                f"{names}: the masks of {len(self._masks):,} images are not used: the images are not here"
+            )
 
     def _listed(self, sources: list[tuple[str, Path]], listed: set[str]) -> Iterator[Record]:
         tables = [_ImageTable(path, labeller, self.warnings) for labeller, path in sources]
         for number, table in enumerate(tables):
-            if table.values.keys() <= listed:
-                continue
-            for image, native in table.rows():
+            # Kaggle's copies of the small release have no folder of that name, only paths in the tables.
+            told_by_paths = not self._is_small(sources[number][1])
+            statements = _Statements(tables[number:])
+            for image, native in () if table.values.keys() <= listed else table.rows():
                 identity = image.identity
                 if identity in listed:
                     continue
                 listed.add(identity)
-                record = self._record(image, native.get("AP/PA"))
+                record = self._record(self._on_disk(image), native.get("AP/PA"))
+                if told_by_paths and _SMALL.search(native["Path"]):
+                    record.carrier = _CARRIER_SMALL
                 record.sex = _SEX.get(native.get("Sex", ""))
                 record.age = _years(native.get("Age", ""))
                 record.native = native
-                for source in tables[number:]:
-                    if identity in source.values:
-                        record.labels += labels(source.values[identity], source.labeller)
-                if table.labeller in _CLASS_LABEL_FROM:
-                    record.class_label = class_label(table.values[identity])
+                record.labels, record.class_label = statements.of(identity)
                 yield record
+            for image in table.repeated:
+                yield self._record(image)
+            yield from table.unusable
+
+    def _on_disk(self, image: _Image) -> _Image:
+        """Return the image with the suffix that files of its split have here."""
+        place = self._places[image.split].get(image.patient)
+        if place is None or place.suffix is None or place.suffix == image.suffix:
+            return image
+        return image._replace(suffix=place.suffix)
 
     def _record(self, image: _Image, position: str | None = None) -> Record:
         place = self._places[image.split].get(image.patient)
         frontal = position if position in ("AP", "PA") else "PA or AP"
+        identity = image.identity
         return Record(
-            identity=image.identity,
-            key=image.identity + image.suffix,
+            identity=identity,
+            key=identity + image.suffix,
             file=Location(place.prefix + image.in_split) if place else None,
-            carrier="small" if place and "-small" in place.prefix.lower() else "",
+            carrier=_carrier(place, image) if place else "",
             view="lateral" if image.is_lateral else frontal,
             patient_id=image.patient,
             study_id=f"{image.patient}/{image.study}",
             split=_SPLITS[image.split],
+            masks=self._masks.pop(identity, []),
             part=place.part if place else self._absent_part(image),
         )
 
@@ -350,24 +404,72 @@ class CheXpert(Processor):
             yield record
 
     def _of_studies(self, path: Path, images: Iterator[_Image]) -> Iterator[Record]:
-        """Yield the test images with the labels of their study."""
+        """Yield the images of the test set with the labels of their studies."""
         table = Table(path, columns=("Study", *OBSERVATIONS))
+        unusable = UnusableRows(path.name)
         values_of: dict[str, Values] = {}
-        for (cell,), values in zip(table.rows("Study"), read_values(table, self.warnings), strict=True):
+        row_of: dict[str, int] = {}
+        rows = zip(table.rows("Study"), read_values(table, self.warnings), strict=True)
+        for row, ((cell,), values) in enumerate(rows, start=2):
             match = _STUDY_TAIL.fullmatch(cell)
-            values_of[match[1] if match else cell] = values
-        seen: set[str] = set()
+            if match is None:
+                yield unusable.record(row, "column 'Study' does not end like test/patient00001/study1")
+            elif match[1] in values_of:
+                yield unusable.record(row, "an earlier row names the same study")
+            else:
+                values_of[match[1]], row_of[match[1]] = values, row
         for record in self._unlisted(images, path.name):
             study = record.study_id or ""
             if study in values_of:
                 values = values_of[study]
-                seen.add(study)
+                row_of.pop(study, None)
                 record.excluded = None
                 record.labels = labels(values, _EXPERTS)
                 record.class_label = class_label(values)
             yield record
-        if absent := len(values_of) - len(seen):
-            self.warnings.append(f"{path.name}: {absent:,} studies have no image here")
+        for row in row_of.values():
+            yield unusable.record(row, "no image of the study is here")
+        self.warnings += unusable.warnings
+
+    def _read_masks(self) -> dict[str, list[Mask]]:
+        """Return what the radiologists of CheXlocalize outlined, by identity."""
+        masks: dict[str, list[Mask]] = {}
+        for split, path in self._mask_files.items():
+            unread = 0
+            for key, findings in _read_json(path).items():
+                match = _MASK_KEY.fullmatch(key)
+                found = [_mask(finding, cell) for finding, cell in findings.items()] if match else [None]
+                unread += found.count(None)
+                if match:
+                    # The masks of findings that the image does not show are there too, and empty.
+                    shown = [mask for mask in found if mask and _ends(mask.runs) > 1]
+                    masks[f"{split}/{'/'.join(match.groups())}"] = shown
+            if unread:
+                self.warnings.append(
+                    f"{path.name}: {unread:,} masks are not used: expected names such as "
+                    "patient00001_study1_view1_frontal with size and counts for each finding"
+                )
+        return masks
+
+
+class _Statements:
+    """What several tables say of an image; equal statements are one and the same list."""
+
+    def __init__(self, tables: list[_ImageTable]) -> None:
+        self._tables = tables
+        self._shared: dict[tuple[Values | None, ...], tuple[list[Label], list[int] | None]] = {}
+
+    def of(self, identity: str) -> tuple[list[Label], list[int] | None]:
+        """Return the labels of all tables, and MaCheX's vector if the first table is one it is made of."""
+        key = tuple(table.values.get(identity) for table in self._tables)
+        if key not in self._shared:
+            said = zip(key, self._tables, strict=True)
+            statements = [
+                label for values, table in said if values for label in labels(values, table.labeller)
+            ]
+            first = key[0] if self._tables[0].labeller in _CLASS_LABEL_FROM else None
+            self._shared[key] = statements, class_label(first) if first else None
+        return self._shared[key]
 
 
 def _survey(folder: Path, *, is_root: bool = False) -> Iterator[_Folder]:
@@ -397,3 +499,44 @@ def _years(cell: str) -> float | None:
     number = floats([cell])
     # The release writes 0 for an unknown age; all patients are adults.
     return number[0] if number and number[0] > 0 else None
+
+
+def _suffix_in(patient: Path) -> str | None:
+    """Return the suffix of the first image of a patient."""
+    for path in walk_images(patient, _IMAGE_SUFFIXES):
+        image = _Image.parse(f"train/{patient.name}/{path}")
+        if image is not None and image.in_split == f"{patient.name}/{path}":
+            return image.suffix
+    return None
+
+
+def _carrier(place: _Place, image: _Image) -> str:
+    if place.is_small:
+        return _CARRIER_SMALL
+    # The release has JPEG alone; who made PNG files of it may have made them smaller too.
+    return "PNG" if image.suffix.lower() == ".png" else ""
+
+
+def _read_json(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        found = json.loads("\n".join(read_lines(path)))
+    except ValueError as error:
+        raise SourceError(f"{path}: not readable as JSON ({error}); download it again") from error
+    if not isinstance(found, dict) or not all(isinstance(findings, dict) for findings in found.values()):
+        raise SourceError(f"{path}: expected an object with the masks of each image; download it again")
+    return found
+
+
+def _mask(finding: str, cell: Any) -> Mask | None:  # noqa: ANN401 -- whatever the file holds
+    match cell:
+        case {"size": [int(rows), int(columns)], "counts": str(runs)} if runs:
+            return Mask(finding, rows, columns, runs, _EXPERTS)
+    return None
+
+
+def _ends(runs: str) -> int:
+    """Return how many run lengths a compressed string of COCO holds; an empty mask is one run.
+
+    Each is some characters of six bits above 48, of which all but the last have the highest bit set.
+    """
+    return sum(not (ord(character) - 48) & 0x20 for character in runs)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from processors.base import (
@@ -19,12 +19,12 @@ from processors.base import (
     SourceError,
     Split,
     Table,
+    UnusableRows,
     age_in_years,
     contents,
     find_table,
     floats,
     read_lines,
-    subfolders,
     tar_members,
     walk_images,
 )
@@ -48,15 +48,23 @@ FINDINGS = (
 NO_FINDING = "No Finding"
 _KNOWN_LABELS = {*FINDINGS, NO_FINDING}
 
-_IMAGE_NAME = re.compile(r"\d{8}_\d{3}\.png", re.IGNORECASE)
+_IMAGE_NAME = re.compile(r"[0-9]{8}_[0-9]{3}\.png", re.IGNORECASE)
+_ARCHIVE_NAME = "images-224.tar"
+_PACKED = (".tar.gz", ".tgz", ".zip")
+_TABLES = (".csv", ".csv.gz", ".csv.zip", ".txt", ".txt.gz", ".txt.zip")
 # An image in both lists is held out: the list that comes last decides.
 _TRAINING_LIST = "train_val_list.txt"
 _LISTS: dict[str, Split] = {_TRAINING_LIST: "train", "test_list.txt": "test"}
 _SEX: dict[str, Literal["M", "F"]] = {"M": "M", "F": "F"}
+# Every image of the release is meant to be frontal, so that one of which no cell says more is.
+_FRONTAL = "PA or AP"
+_VIEWS = {"PA": "PA", "AP": "AP", "": _FRONTAL}
 # Boxes are given on the published PNG grid, also for resized copies.
 _BOX_GRID = (1024, 1024)
 # The twelve archives hold the images in order of name; the first is the short one.
 _FIRST_ARCHIVE, _ARCHIVE = 4_999, 10_000
+_RESIZED = "224 px"
+_BOXES = "BBox_List_2017.csv"
 _MEDAI = "medai/datasets/cxr14.py of github.com/pdpino/medical-ai"
 
 # Cells worth keeping as they are written. The commas inside the brackets of the header are not quoted, so
@@ -111,12 +119,18 @@ class _SplitLists:
 
 
 class ChestXray14(Processor):
-    """The NIH release in its full-size (Box, Kaggle) and 224 px (Academic Torrents) forms."""
+    """The NIH release in its full-size (Box, Kaggle) and 224 px (Academic Torrents) forms.
+
+    Images are told by their names alone, so that any arrangement of folders is read.
+    """
 
     name = "NIH ChestX-ray14"
     folder = "chex-ray14"
     config_key = "CHEXRAY14_ROOT"
-    licence = "free use with attribution to the NIH Clinical Center"
+    licence = (
+        "unrestricted use with attribution to the NIH Clinical Center and a link to its download page; "
+        "Kaggle marks its copy CC0"
+    )
     access = "open download"
     homepage = "https://nihcc.app.box.com/v/ChestXray-NIHCC"
     citation = (
@@ -125,8 +139,13 @@ class ChestXray14(Processor):
         "CVPR 2017."
     )
     releases = (
-        Release("full size (Box, Kaggle) or 224 px (Academic Torrents)", 112_120),
-        Release("Kaggle sample", 5_606),
+        Release(
+            "full size (Box, Kaggle) or 224 px (Academic Torrents)",
+            112_120,
+            note="the table of 2020 has corrected ages and 181 extended label cells; with 224 px there are "
+            "no split lists",
+        ),
+        Release("Kaggle sample", 5_606, note="a selection, without split lists and boxes"),
     )
     known_bad = (
         KnownBad("00007160_002", "suspicious", "looks empty", _MEDAI),
@@ -140,26 +159,46 @@ class ChestXray14(Processor):
 
     def recognise(self) -> str:
         """Collect the images by name: the releases differ only in the folders they lie in."""
-        pictures = list(walk_images(self.root, (".png",)))
+        found = list(walk_images(self.root, (".png", ".tar", *_TABLES, *_PACKED)))
+        self._table_folders = self._folders(path for path in found if path.lower().endswith(_TABLES))
+        archive = next((path for path in found if _name(path).lower() == _ARCHIVE_NAME), None)
+        full_size, resized = self._pictures(found)
+        self._carrier = "" if full_size else _RESIZED
+        # The archive whose images stand in for those that are not unpacked.
+        self._archive = None if full_size else archive
+        if full_size:
+            spare = [f"{len(resized):,} copies of 224 px are"] if resized else []
+            spare += [f"{_ARCHIVE_NAME} is"] if archive else []
+            self.warnings += [f"{what} not used: full-size images are here" for what in spare]
+            self._images = self._index(full_size)
+            return "full-size PNG files"
+        self._images = self._index(resized)
+        if resized:
+            return f"{_RESIZED} PNG files"
+        self._archive = None
+        # PadChest is about in an archive of the same name.
+        self._images = self._members(archive) if archive else {}
+        if not self._images:
+            raise self._nothing_found(sum(path.lower().endswith(_PACKED) for path in found))
+        return f"{_RESIZED} PNG files inside {_ARCHIVE_NAME}"
+
+    def _folders(self, tables: Iterator[str]) -> list[Path]:
+        """Return the folders of some files, those nearest to the root first."""
+        folders = {PurePosixPath(path).parent for path in tables}
+        return [
+            self.root / folder for folder in sorted(folders, key=lambda folder: (len(folder.parts), folder))
+        ]
+
+    def _pictures(self, found: list[str]) -> tuple[list[str], list[str]]:
+        """Return the image files of full size and those of 224 px."""
+        pictures = [path for path in found if path.lower().endswith(".png")]
         unpacked = [path for path in pictures if _IMAGE_NAME.fullmatch(_name(path))]
         if others := len(pictures) - len(unpacked):
             self.warnings.append(
                 f"{others:,} PNG files are not used: expected names such as 00000001_000.png"
             )
         resized = [path for path in unpacked if self._is_resized(path)]
-        full_size = [path for path in unpacked if not self._is_resized(path)]
-        self._carrier = "" if full_size else "224 px"
-        if full_size:
-            if resized:
-                self.warnings.append(
-                    f"{len(resized):,} copies of 224 px are not used: full-size images are here"
-                )
-            self._images = self._index(full_size)
-            return "full-size PNG files"
-        if resized:
-            self._images = self._index(resized)
-            return "224 px PNG files"
-        return self._recognise_archive()
+        return [path for path in unpacked if not self._is_resized(path)], resized
 
     def _is_resized(self, path: str) -> bool:
         return "/images-224" in f"/{self.root.name}/{path}".lower()
@@ -174,113 +213,140 @@ class ChestXray14(Processor):
             )
         return images
 
-    def _recognise_archive(self) -> str:
-        tars = walk_images(self.root, (".tar",))
-        archive = next((path for path in tars if _name(path).lower() == "images-224.tar"), None)
-        if archive is None:
-            packed = len(list(walk_images(self.root, (".tar.gz", ".tgz", ".zip"))))
-            raise SourceError(
-                f"{self.root}: no image of {self.name} found: expected files such as 00000001_000.png in "
-                "images/, images_001/images/ or images-224/, or images-224.tar, found "
-                f"{contents(self.root)}; "
-                + (f"unpack the archives first, {packed:,} here" if packed else "check the path")
-            )
-        self._images = {
+    def _members(self, archive: str) -> dict[str, Location]:
+        return {
             name.lower(): location
             for name, location in tar_members(self.root / archive, self.root, (".png",))
             if _IMAGE_NAME.fullmatch(name)
         }
-        return "224 px PNG files inside images-224.tar"
+
+    def _nothing_found(self, packed: int) -> SourceError:
+        return SourceError(
+            f"{self.root}: no image of {self.name} found: expected files such as 00000001_000.png in "
+            f"images/, images_001/images/ or images-224/, or {_ARCHIVE_NAME}, found {contents(self.root)}; "
+            + (f"unpack the archives first, {packed:,} here" if packed else "check the path")
+        )
 
     def records(self) -> Iterator[Record]:
         """Yield every row of the table, then the files that no row names."""
-        folders = [self.root, *subfolders(self.root)]
-        lists = _SplitLists(folders, self.warnings)
+        lists = _SplitLists(self._table_folders, self.warnings)
         self.tables += map(self.relative, lists.paths)
-        path = find_table(folders, "Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv", "sample_labels.csv")
+        boxes = self._read_boxes()
+        path = find_table(
+            self._table_folders, "Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv", "sample_labels.csv"
+        )
         listed: set[str] = set()
         if path is None:
             self.warnings.append(
-                "no Data_Entry_2017 table found: images are written without labels, sex, age and view"
+                "no Data_Entry_2017 table found: images are taken for frontal ones and written without "
+                "labels, sex and age"
             )
+            self._fill_gaps(None)
         else:
-            for record in self._listed(path, self._read_boxes(folders), lists):
+            for record in self._listed(path, boxes, lists):
                 listed.add(record.key.lower())
                 yield record
         for name, location in self._images.items():
             if name not in listed:
-                yield self._unlisted(name, location, lists, table=path)
+                record = self._record(name, boxes, lists)
+                record.file = location
+                record.excluded = f"not in {path.name}" if path else record.excluded
+                yield record
+        unknown = boxes.keys() - listed - self._images.keys()
+        if unplaced := sum(len(boxes[name]) for name in unknown):
+            self.warnings.append(f"{_BOXES}: {unplaced:,} boxes are not used: their images are not here")
+
+    def _fill_gaps(self, names: set[str] | None) -> None:
+        """Take what is not unpacked from the archive beside; without names, all that it holds."""
+        if self._archive is None or (names is not None and names <= self._images.keys()):
+            return
+        packed = self._members(self._archive)
+        gaps = {name: location for name, location in packed.items() if name not in self._images}
+        self._images |= gaps
+        if gaps:
+            self.warnings.append(
+                f"{len(gaps):,} images are read from {_ARCHIVE_NAME}: they are not unpacked beside it"
+            )
 
     def _listed(self, path: Path, boxes: dict[str, list[Box]], lists: _SplitLists) -> Iterator[Record]:
         table = Table(path, columns=("Image Index", "Finding Labels", "View Position"))
         self.tables.append(self.relative(path))
-        names = [_with_ending(_name(cell)) for (cell,) in table.rows("Image Index")]
-        parts = _parts(names)
+        names = [_image_name(cell) for (cell,) in table.rows("Image Index")]
+        self._fill_gaps({name.lower() for name in names if name})
+        parts = _parts({name for name in names if name}) if self._carrier != _RESIZED else {}
         people = table.rows(table.first_of("Patient Sex", "Patient Gender"), table.first_of("Patient Age"))
+        unusable = UnusableRows(path.name)
+        # Most cells are alike; equal ones share their labels.
+        labels_of: dict[str, list[Label]] = {}
         unknown: Counter[str] = Counter()
-        for name, native, (sex, age) in zip(names, _natives(table), people, strict=True):
-            labels = _labels(native["Finding Labels"])
+        rows = zip(names, _natives(table), people, strict=True)
+        for row, (name, native, (sex, age)) in enumerate(rows, start=2):
+            if name is None:
+                yield unusable.record(row, "column 'Image Index' holds no name such as 00000001_000.png")
+                continue
+            cell = native["Finding Labels"]
+            if (labels := labels_of.get(cell)) is None:
+                labels = labels_of[cell] = _labels(cell)
             unknown.update(label.label for label in labels if label.label not in _KNOWN_LABELS)
-            view = native["View Position"]
-            yield Record(
-                identity=name.rpartition(".")[0],
-                key=name,
-                file=self._images.get(name.lower()),
-                carrier=self._carrier,
-                view=view if view in ("PA", "AP") else "unknown",
-                patient_id=_patient(name),
-                split=lists.split(name),
-                sex=_SEX.get(sex),
-                age=age_in_years(age),
-                labels=labels,
-                boxes=boxes.get(name.lower(), []),
-                box_grid=_BOX_GRID,
-                native=native,
-                part=parts.get(name),
-                excluded=lists.excluded(name),
-            )
+            record = self._record(name, boxes, lists)
+            record.file = self._images.get(name.lower())
+            record.view = _VIEWS.get(native["View Position"], "unknown")
+            record.sex = _SEX.get(sex)
+            record.age = age_in_years(age)
+            record.labels = labels
+            record.native = native
+            record.part = parts.get(name)
+            yield record
+        self.warnings += unusable.warnings
         self.warnings += [
             f"{count:,} rows carry the unknown label {label!r}" for label, count in unknown.items()
         ]
 
-    def _unlisted(self, name: str, location: Location, lists: _SplitLists, *, table: Path | None) -> Record:
+    def _record(self, name: str, boxes: dict[str, list[Box]], lists: _SplitLists) -> Record:
+        """Return what the name alone tells, and lists and boxes of it."""
         return Record(
-            identity=name.rpartition(".")[0],
+            identity=name[:-4],
             key=name,
-            file=location,
+            file=None,
             carrier=self._carrier,
-            view="PA or AP",
-            patient_id=_patient(name),
+            view=_FRONTAL,
+            # The number in the name equals the Patient ID of every row, which some tables pad with zeros.
+            patient_id=str(int(name[:8])),
             split=lists.split(name),
-            excluded=f"not in {table.name}" if table else lists.excluded(name),
+            boxes=boxes.get(name.lower(), []),
+            box_grid=_BOX_GRID,
+            excluded=lists.excluded(name),
         )
 
-    def _read_boxes(self, folders: list[Path]) -> dict[str, list[Box]]:
-        path = find_table(folders, "BBox_List_2017.csv")
+    def _read_boxes(self) -> dict[str, list[Box]]:
+        path = find_table(self._table_folders, _BOXES)
         if path is None:
-            self.warnings.append("BBox_List_2017.csv not found: images are written without boxes")
+            self.warnings.append(f"{_BOXES} not found: images are written without boxes")
             return {}
         columns = ("Image Index", "Finding Label", "Bbox [x", "y", "w", "h]")
         table = Table(path, columns=columns)
         self.tables.append(self.relative(path))
         boxes: defaultdict[str, list[Box]] = defaultdict(list)
         unread = 0
-        for name, finding, *cells in table.rows(*columns):
-            numbers = floats(cells)
-            if numbers is None:
+        for cell, finding, *cells in table.rows(*columns):
+            name, numbers = _image_name(cell), floats(cells)
+            if name is None or numbers is None or min(numbers[2:]) <= 0:
                 unread += 1
                 continue
             x, y, width, height = numbers
-            boxes[_with_ending(_name(name)).lower()].append(Box(finding, x, y, width, height))
+            boxes[name.lower()].append(Box(finding, x, y, width, height))
         if unread:
-            self.warnings.append(f"{path.name}: {unread:,} boxes are not used: expected four numbers")
+            self.warnings.append(
+                f"{path.name}: {unread:,} boxes are not used: expected an image name and four numbers, "
+                "width and height above zero"
+            )
         return boxes
 
 
 def _read_list(path: Path, warnings: list[str]) -> list[str]:
     """Return the image names of an official list in lower case; some copies add a folder or lack ``.png``."""
-    names = [_with_ending(_name(line)).lower() for line in read_lines(path)]
-    images = [name for name in names if _IMAGE_NAME.fullmatch(name)]
+    names = [_image_name(line) for line in read_lines(path)]
+    images = [name.lower() for name in names if name]
     if not images:
         raise SourceError(f"{path}: expected names such as 00000001_000.png, found none; download it again")
     if odd := len(names) - len(images):
@@ -295,23 +361,27 @@ def _natives(table: Table) -> Iterator[dict[str, str]]:
 
 
 def _labels(cell: str) -> list[Label]:
-    return [Label(finding.strip(), 1, "NIH") for finding in cell.split("|") if finding.strip()]
+    findings = dict.fromkeys(finding.strip() for finding in cell.split("|"))
+    return [Label(finding, 1, "NIH") for finding in findings if finding]
 
 
 def _name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def _with_ending(name: str) -> str:
-    return name if name.lower().endswith(".png") else f"{name}.png"
+def _image_name(cell: str) -> str | None:
+    """Return the image that a cell names, with ``.png``; None when it names none.
+
+    A folder before it, which some copies add, is not used: files are looked up by name.
+    """
+    name = _name(cell.replace("\\", "/"))
+    if not name.lower().endswith(".png"):
+        name += ".png"
+    return name if _IMAGE_NAME.fullmatch(name) else None
 
 
-def _patient(name: str) -> str | None:
-    # The number in the name equals the Patient ID of every row, which some tables pad with zeros.
-    return str(int(name[:8])) if _IMAGE_NAME.fullmatch(name) else None
-
-
-def _parts(names: list[str]) -> dict[str, str]:
+def _parts(names: Collection[str]) -> dict[str, str]:
+    """Return the archive that holds each image, if the names are those of the whole release."""
     if len(names) != ChestXray14.releases[0].images:
         return {}
     return {

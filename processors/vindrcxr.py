@@ -18,6 +18,7 @@ from processors.base import (
     SourceError,
     Split,
     Table,
+    UnusableRows,
     contents,
     entries,
     find_table,
@@ -56,12 +57,14 @@ FINDINGS = (
 NO_FINDING = "No finding"
 # The table of train has the first spelling, that of test the second.
 _OTHER_DISEASE = ("Other diseases", "Other disease")
+_KNOWN_LABELS = {*FINDINGS, *_OTHER_DISEASE, NO_FINDING}
 
 # The test labels are the consensus of five radiologists; its tables have no column for a reader.
 _CONSENSUS = "consensus"
 _CORNERS = ("x_min", "y_min", "x_max", "y_max")
 _VALUE_OF_CELL = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
-_ID = re.compile(r"[0-9A-Za-z._-]+")
+_ID = re.compile(r"[0-9A-Fa-f]{32}")
+_NO_ID = "column 'image_id' holds no id of 32 hexadecimal digits"
 
 # The carrier of PNG and JPEG files: the boxes refer to the DICOM files, of which they may be resized copies.
 _PICTURE = "picture"
@@ -70,7 +73,7 @@ _DICOM_SUFFIXES = (".dicom", ".dcm")
 # wget leaves index.html, and some users put the tables beside the images.
 _LEFT_BESIDE = (".html", ".csv", ".csv.gz", ".txt")
 _SUFFIXES = (*_DICOM_SUFFIXES, ".png", ".jpg", ".jpeg")
-# The held-out split comes first: what lies in both is held out.
+# The held-out split comes first: of an image in both, the first record counts.
 _SPLITS: tuple[Split, ...] = ("test", "train")
 
 
@@ -88,6 +91,9 @@ class _Readings:
         self.boxes: defaultdict[str, list[Box]] = defaultdict(list)
         # The images of every table that was read, in its order.
         self.named_by: dict[str, dict[str, None]] = {}
+        # The rows that name no image, and the images of rows that say again what an earlier one said.
+        self.unusable: list[Record] = []
+        self.repeated: list[str] = []
         self.warnings: list[str] = []
         self._reader = reader
 
@@ -103,7 +109,13 @@ class _Readings:
         # Most rows are alike; sharing their labels keeps 1,260,000 statements small.
         shared: dict[tuple[str, ...], list[Label]] = {}
         unread: Counter[str] = Counter()
+        read: set[tuple[str, str]] = set()
         for identity, *row in self._rows(table, *columns):
+            # A reader has one row for each image.
+            if (identity, row[0]) in read:
+                self.repeated.append(identity)
+                continue
+            read.add((identity, row[0]))
             key = tuple(row)
             if key not in shared:
                 reader, *cells = row
@@ -128,7 +140,16 @@ class _Readings:
         columns = ("class_name", *_CORNERS)
         table = Table(path, columns=("image_id", *(("class_id",) if as_labels else ()), *columns))
         unread = 0
-        for identity, reader, finding, *cells in self._rows(table, *columns):
+        unknown: Counter[str] = Counter()
+        read: set[tuple[str, ...]] = set()
+        for row in self._rows(table, *columns):
+            # Boxes of one reader may nearly be the same; the very same row is the row once more.
+            if row in read:
+                self.repeated.append(row[0])
+                continue
+            read.add(row)
+            identity, reader, finding, *cells = row
+            unknown.update([finding] if finding not in _KNOWN_LABELS else [])
             boxes = self.boxes[identity]
             if as_labels and (label := Label(finding, 1, reader)) not in self.labels[identity]:
                 self.labels[identity].append(label)
@@ -141,6 +162,10 @@ class _Readings:
                 continue
             left, top, right, bottom = corners
             boxes.append(Box(finding, left, top, right - left, bottom - top, reader))
+        self.warnings += [
+            f"{path.name}: {count:,} rows carry the unknown label {label!r}"
+            for label, count in unknown.items()
+        ]
         if unread:
             self.warnings.append(
                 f"{path.name}: {unread:,} boxes are not used: expected four numbers with x_min < x_max and "
@@ -151,19 +176,16 @@ class _Readings:
         """Yield id, reader and the named cells of every row."""
         reader_column = None if self._reader else table.one_of("rad_id", "rad_ID")
         named = self.named_by.setdefault(table.path.name, {})
-        odd = 0
-        for identity, reader, *cells in table.rows("image_id", reader_column, *columns):
+        unusable = UnusableRows(table.path.name)
+        rows = table.rows("image_id", reader_column, *columns)
+        for row, (identity, reader, *cells) in enumerate(rows, start=2):
             if _ID.fullmatch(identity):
                 # Copies differ in the letter case of the ids, also between tables and files.
                 named[identity.lower()] = None
                 yield identity.lower(), self._reader or reader, *cells
             else:
-                odd += 1
-        if odd:
-            self.warnings.append(
-                f"{table.path.name}: {odd:,} rows are not used: expected an id of letters and digits in "
-                "image_id"
-            )
+                self.unusable.append(unusable.record(row, _NO_ID))
+        self.warnings += unusable.warnings
 
 
 class VinDrCXR(Processor):
@@ -175,7 +197,10 @@ class VinDrCXR(Processor):
     name = "VinDr-CXR"
     folder = "vindrcxr"
     config_key = "VINDRCXR_ROOT"
-    licence = "PhysioNet Credentialed Health Data License 1.5.0; on Kaggle the competition rules"
+    licence = (
+        "PhysioNet Credentialed Health Data License 1.5.0 and its data use agreement; on Kaggle the rules of "
+        "the competition, non-commercial"
+    )
     access = "credentialed access at PhysioNet; account at Kaggle"
     homepage = "https://physionet.org/content/vindr-cxr/1.0.0/"
     citation = (
@@ -183,9 +208,12 @@ class VinDrCXR(Processor):
         "annotations. Scientific Data 9, 429 (2022)."
     )
     releases = (
-        Release("1.0.0 (PhysioNet) or VinBigData (Kaggle)", 18_000),
-        Release("train alone", 15_000),
-        Release("test alone", 3_000),
+        Release("1.0.0 (PhysioNet)", 18_000, note="15,000 train, 3,000 test"),
+        Release(
+            "VinBigData (Kaggle)",
+            18_000,
+            note="the same images and ids; 14 labels, corners cut to whole pixels, none for test",
+        ),
     )
     known_bad = ()
 
@@ -194,14 +222,22 @@ class VinDrCXR(Processor):
         below = [folder for folder in subfolders(self.root) if folder.name not in _SPLITS]
         deeper = (folder for parent in below for folder in subfolders(parent))
         for folder in itertools.chain([self.root], below, deeper):
+            # What was said of another folder does not matter.
+            self.warnings.clear()
             self._images = {split: self._list(folder / split) for split in _SPLITS}
-            if any(self._images.values()):
+            if any(self._is_own(*image) for images in self._images.values() for image in images.items()):
                 self._find_tables(folder)
                 return self._describe(folder)
         raise SourceError(
             f"{self.root}: no image of {self.name} found: expected train/ or test/ with files such as "
-            f"<image_id>.dicom here or up to two folders below, found {contents(self.root)}; check the path"
+            "<image_id>.dicom, or pictures named after ids of 32 hexadecimal digits, here or up to two "
+            f"folders below, found {contents(self.root)}; unpack the archives, or check the path"
         )
+
+    @staticmethod
+    def _is_own(identity: str, location: Location) -> bool:
+        # Other releases too have folders train/ and test/, of pictures with other names (object-CXR).
+        return _ID.fullmatch(identity) is not None or location.path.lower().endswith(_DICOM_SUFFIXES)
 
     def _list(self, folder: Path) -> dict[str, Location]:
         """Return the images of a flat folder by their id in lower case."""
@@ -269,23 +305,22 @@ class VinDrCXR(Processor):
     def records(self) -> Iterator[Record]:
         """Yield every image that the tables name, then the files that no row names."""
         grids = self._read_grids()
-        seen: set[str] = set()
+        held_out: set[str] = set()
         for split in _SPLITS:
-            twice, unplaced = 0, 0
+            found: set[str] = set()
+            unplaced = 0
             for record in self._records_of(split, grids):
-                if record.identity in seen:
-                    twice += 1
-                    continue
-                seen.add(record.identity)
+                found.add(record.identity)
                 unplaced += bool(record.boxes and record.box_grid is None and record.carrier == _PICTURE)
                 yield record
-            if twice:
-                self.warnings.append(f"{twice:,} images of {split} are not used: they are held out in test")
+            if twice := len(held_out & found):
+                self.warnings.append(f"{twice:,} images of {split} are in test too: they count as held out")
             if unplaced:
                 self.warnings.append(
                     f"{split}: the boxes of {unplaced:,} images are pixels of a PNG or JPEG file; if "
                     f"the files are resized copies, put their {split}_meta.csv (image_id,dim0,dim1) here"
                 )
+            held_out = found
 
     def _records_of(self, split: Split, grids: dict[str, tuple[int, int]]) -> Iterator[Record]:
         readings = self._read(split)
@@ -300,8 +335,12 @@ class VinDrCXR(Processor):
         for identity, location in images.items():
             if identity not in listed:
                 record = _record(identity, location, split)
+                record.box_grid = grids.get(identity)
                 record.excluded = f"not in {table}" if table else None
                 yield record
+        for identity in readings.repeated:
+            yield _record(identity, images.get(identity), split)
+        yield from readings.unusable
 
     def _read(self, split: Split) -> _Readings:
         readings = _Readings(_CONSENSUS if split == "test" else None)
@@ -324,9 +363,17 @@ class VinDrCXR(Processor):
         grids: dict[str, tuple[int, int]] = {}
         columns = ("image_id", "dim0", "dim1")
         for path in self._size_tables:
+            unread = 0
             for identity, *cells in Table(path, columns=columns).rows(*columns):
-                if size := floats(cells):
+                size = floats(cells)
+                if size is None or min(size) < 1:
+                    unread += 1
+                else:
                     grids[identity.lower()] = (int(size[0]), int(size[1]))
+            if unread:
+                self.warnings.append(
+                    f"{path.name}: {unread:,} sizes are not used: expected rows and columns in dim0 and dim1"
+                )
         return grids
 
 

@@ -8,8 +8,9 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from composer.accounts import Accounts, closing_table
-from composer.compose import compose
+from composer.accounts import Accounts, closing_table, planned_counts, status_table
+from composer.compose import compose, sample_index
+from composer.contact_sheet import write_contact_sheet
 from composer.datasets import open_datasets
 from composer.settings import Settings, load_settings
 from composer.status import Status
@@ -21,14 +22,37 @@ def run(arguments: Namespace) -> int:
     """Compose and print the closing table; return 1 when images failed or are missing, else 0."""
     settings = load_settings(Path(arguments.config))
     log.debug("%s", settings)
-    return compose_and_report(settings, arguments.dataset, quiet=arguments.quiet)
+    sheets = Path(arguments.output) if arguments.limit else None
+    return compose_and_report(
+        settings, arguments.dataset, quiet=arguments.quiet, limit=arguments.limit, sheets=sheets
+    )
 
 
-def compose_and_report(settings: Settings, names: Sequence[str], *, quiet: bool) -> int:
-    """Compose the named datasets of a configuration, all when none is named; return the exit code."""
+def compose_and_report(
+    settings: Settings,
+    names: Sequence[str],
+    *,
+    quiet: bool,
+    limit: int | None = None,
+    sheets: Path | None = None,
+) -> int:
+    """Compose the named datasets of a configuration, all when none is named; return the exit code.
+
+    With a limit only a sample of so many images of each is written; where ``sheets`` is a folder, a contact
+    sheet of each dataset's sample is put there.
+    """
     datasets = open_datasets(settings, names)
-    accounts = compose(datasets, settings.num_workers, progress=sys.stderr.isatty() and not quiet)
-    return report(accounts, settings)
+    counts = [(each.name, each.found, planned_counts(each.plan, each.repeated)[0]) for each in datasets]
+    log.info("planned:\n%s\n", status_table(counts))
+    progress = sys.stderr.isatty() and not quiet
+    accounts = compose(datasets, settings.num_workers, progress=progress, limit=limit)
+    exit_code = report(accounts, settings)
+    if sheets is not None and limit is not None:
+        for dataset in datasets:
+            path = sheets / f"contact-sheet-{dataset.name}.png"
+            write_contact_sheet(path, dataset.folder.path, sample_index(dataset, limit))
+            print(f"contact sheet of {dataset.name}: {path}")
+    return exit_code
 
 
 def report(accounts: Sequence[Accounts], settings: Settings) -> int:

@@ -1,11 +1,13 @@
-"""NIH ChestX-ray14 in miniature: the Box layout with the table of 2020, six invented patients.
+"""NIH ChestX-ray14 in miniature: every layout that is about, six invented patients.
 
-It has the release's oddities that do no harm: colour and RGBA pictures, labels out of order, the spelling
-``Infiltrate`` in the boxes, an age of 0, CRLF in a list, and files that are not part of the release.
+The Box layout has the release's oddities that do no harm: colour and RGBA pictures, labels out of order, the
+spelling ``Infiltrate`` in the boxes, an age of 0, CRLF in a list, and files that are not part of the release.
 """
 
 from __future__ import annotations
 
+import tarfile
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +19,10 @@ from composer.demo.phantom import film
 _TABLE_HEADER = (
     "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
     "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]"
+)
+_SAMPLE_HEADER = (
+    "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
+    "OriginalImageWidth,OriginalImageHeight,OriginalImagePixelSpacing_x,OriginalImagePixelSpacing_y"
 )
 _BOX_HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
 
@@ -55,6 +61,7 @@ _TEST = (
     _Image(99906, 0, "Pneumothorax|Nodule", 21, "M", "PA", side=384),
     _Image(99906, 1, "No Finding", 22, "M", "PA"),
 )
+_IMAGES = (*_TRAIN_VAL, *_TEST)
 
 # Pixels of the published 1024 x 1024 grid, whatever the size of the picture.
 _BOXES = (
@@ -66,22 +73,68 @@ _BOXES = (
 )
 
 
-def _make(root: Path) -> None:
-    images = (*_TRAIN_VAL, *_TEST)
-    for image in images:
-        picture = film(
-            image.patient % 100 * 100 + image.follow_up, rows=image.side, columns=image.side, view=image.view
-        )
-        write_png(root / "images" / image.name, picture, mode=image.mode)
+def _make_box(root: Path) -> None:
+    for image in _IMAGES:
+        _write(root / "images" / image.name, image)
     # The release's table is not in order of name.
-    table = [_TABLE_HEADER, *(_row(image) for image in reversed(images))]
+    table = [_TABLE_HEADER, *(_row(image) for image in reversed(_IMAGES))]
     write_lines(root / "Data_Entry_2017_v2020.csv", table)
     write_lines(root / "BBox_List_2017.csv", [_BOX_HEADER, *_BOXES])
+    _write_lists(root)
+    (root / "README_CHESTXRAY.pdf").write_bytes(b"%PDF-1.4 stands in for the publisher's notes\n")
+    (root / "images" / f"._{_IMAGES[0].name}").write_bytes(b"\0\x05\x16\x07 left by macOS")
+    (root / "images" / ".DS_Store").write_bytes(b"\0\0\0\x01Bud1")
+
+
+def _make_kaggle(root: Path) -> None:
+    for place, image in enumerate(_IMAGES):
+        _write(root / f"images_{1 + place // 6:03d}" / "images" / image.name, image)
+    # Kaggle's table has the columns of 2017, a comma at the end of its header included, and plain numbers.
+    write_lines(root / "Data_Entry_2017.csv", [f"{_TABLE_HEADER},", *map(_row, _IMAGES)])
+    write_lines(root / "BBox_List_2017.csv", [_BOX_HEADER, *_BOXES])
+    _write_lists(root)
+
+
+def _make_sample(root: Path) -> None:
+    for image in _IMAGES:
+        _write(root / "sample" / "images" / image.name, image)
+    write_lines(root / "sample_labels.csv", [_SAMPLE_HEADER, *map(_row_of_2017, _IMAGES)])
+
+
+def _make_resized(root: Path) -> None:
+    for image in _IMAGES:
+        _write(root / "images-224" / image.name, image._replace(side=224))
+    _write_tables_of_2017(root)
+
+
+def _make_resized_archive(root: Path) -> None:
+    root.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as folder, tarfile.open(root / "images-224.tar", "w") as archive:
+        for image in _IMAGES:
+            path = Path(folder) / image.name
+            _write(path, image._replace(side=224))
+            # A header of its own, because that of the file has its time and owner.
+            header = tarfile.TarInfo(f"images-224/{image.name}")
+            header.size = path.stat().st_size
+            with path.open("rb") as file:
+                archive.addfile(header, file)
+    _write_tables_of_2017(root)
+
+
+def _write(path: Path, image: _Image) -> None:
+    seed = image.patient % 100 * 100 + image.follow_up
+    write_png(path, film(seed, rows=image.side, columns=image.side, view=image.view), mode=image.mode)
+
+
+def _write_lists(root: Path) -> None:
     write_lines(root / "train_val_list.txt", [image.name for image in _TRAIN_VAL], newline="\r\n")
     write_lines(root / "test_list.txt", [image.name for image in _TEST])
-    (root / "README_CHESTXRAY.pdf").write_bytes(b"%PDF-1.4 stands in for the publisher's notes\n")
-    (root / "images" / f"._{images[0].name}").write_bytes(b"\0\x05\x16\x07 left by macOS")
-    (root / "images" / ".DS_Store").write_bytes(b"\0\0\0\x01Bud1")
+
+
+def _write_tables_of_2017(root: Path) -> None:
+    table = [f"{_TABLE_HEADER},", *map(_row_of_2017, _IMAGES)]
+    write_lines(root / "Data_Entry_2017.csv", table, newline="\r\n")
+    write_lines(root / "BBox_List_2017.csv", [_BOX_HEADER, *_BOXES])
 
 
 def _row(image: _Image) -> str:
@@ -91,4 +144,17 @@ def _row(image: _Image) -> str:
     )
 
 
-LAYOUTS = (Layout("full size, Box or Kaggle", _make, images=14),)
+def _row_of_2017(image: _Image) -> str:
+    return (
+        f"{image.name},{image.findings},{image.follow_up:03d},{image.patient:08d},{image.age:03d}Y,{image.sex},"
+        f"{image.view},2500,2048,0.168,0.168"
+    )
+
+
+LAYOUTS = (
+    Layout("full size, Box", _make_box, images=14),
+    Layout("full size, archives of Kaggle", _make_kaggle, images=14),
+    Layout("Kaggle sample", _make_sample, images=14),
+    Layout("224 px, unpacked", _make_resized, images=14),
+    Layout("224 px, images-224.tar", _make_resized_archive, images=14),
+)

@@ -1,8 +1,8 @@
-"""VinDr-CXR in miniature: the PhysioNet layout, twelve invented images.
+"""VinDr-CXR in miniature: every layout that is about, twelve invented images.
 
-It has the release's oddities that do no harm: both polarities, all bit depths, implicit VR and JPEG 2000 side
-by side, ``No finding`` rows without corners, a box that runs past its image, ``Other disease`` in the table
-of test where that of train has ``Other diseases``, and files that are not part of the release.
+The PhysioNet layout has the release's oddities that do no harm: both polarities, all bit depths, implicit VR
+and JPEG 2000 side by side, ``No finding`` rows without corners, a box that runs past its image, ``Other
+disease`` in the table of test where that of train has ``Other diseases``, and files that are no part of it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless
 
-from composer.demo.carriers import write_dicom, write_lines
+from composer.demo.carriers import write_dicom, write_lines, write_png
 from composer.demo.layout import Layout
 from composer.demo.phantom import film
 
@@ -24,6 +24,23 @@ _FINDINGS = (
 )
 _TRAIN_LABELS = [*_FINDINGS.split(","), "Other diseases", "No finding"]
 _TEST_LABELS = [*_FINDINGS.split(","), "Other disease", "No finding"]
+# In the order of their number.
+_KAGGLE_CLASSES = (
+    "Aortic enlargement",
+    "Atelectasis",
+    "Calcification",
+    "Cardiomegaly",
+    "Consolidation",
+    "ILD",
+    "Infiltration",
+    "Lung Opacity",
+    "Nodule/Mass",
+    "Other lesion",
+    "Pleural effusion",
+    "Pleural thickening",
+    "Pneumothorax",
+    "Pulmonary fibrosis",
+)
 _ROWS, _COLUMNS = 400, 360
 _NOTHING = "No finding"
 
@@ -60,6 +77,7 @@ _TEST = (
     _Image(12, "MONOCHROME1", ImplicitVRLittleEndian, has_window=False),
     _Image(12, "MONOCHROME2", ExplicitVRLittleEndian),
 )
+_SPLITS = {"train": _TRAIN, "test": _TEST}
 
 _TRAIN_READINGS = (
     # Three readers who agree in part, one of them with a diagnosis that has no box.
@@ -91,18 +109,64 @@ _TEST_READINGS = (
 )
 
 
-def _make(root: Path) -> None:
-    for split, images in (("train", _TRAIN), ("test", _TEST)):
-        for number, image in enumerate(images):
-            _write_image(root / split / f"{_image_id(split, number)}.dicom", image, seed=_seed(split, number))
+def _make_physionet(root: Path) -> None:
+    _write_images(root)
+    for split in ("train", "test"):
         (root / split / "index.html").write_text("<html>left by wget</html>\n", encoding="utf-8")
     tables = root / "annotations"
-    tables.mkdir()
     _write_labels(tables / "image_labels_train.csv", "train", _TRAIN_READINGS, _TRAIN_LABELS)
     _write_labels(tables / "image_labels_test.csv", "test", _TEST_READINGS, _TEST_LABELS)
     _write_boxes(tables / "annotations_train.csv", "train", _TRAIN_READINGS)
     _write_boxes(tables / "annotations_test.csv", "test", _TEST_READINGS)
     (root / "LICENSE.txt").write_text("stands in for the licence of the release\n", encoding="utf-8")
+
+
+def _make_kaggle(root: Path) -> None:
+    release = root / "vinbigdata-chest-xray-abnormalities-detection"
+    _write_images(release)
+    _write_kaggle_tables(release)
+
+
+def _make_resized(root: Path) -> None:
+    for split, images in _SPLITS.items():
+        for number in range(len(images)):
+            picture = film(_seed(split, number), rows=_ROWS // 2, columns=_COLUMNS // 2)
+            write_png(root / split / f"{_image_id(split, number)}.png", picture)
+        sizes = [f"{_image_id(split, number)},{_ROWS},{_COLUMNS}" for number in range(len(images))]
+        write_lines(root / f"{split}_meta.csv", ["image_id,dim0,dim1", *sizes])
+    _write_kaggle_tables(root)
+
+
+def _write_images(root: Path) -> None:
+    for split, images in _SPLITS.items():
+        for number, image in enumerate(images):
+            _write_image(root / split / f"{_image_id(split, number)}.dicom", image, seed=_seed(split, number))
+
+
+def _write_kaggle_tables(root: Path) -> None:
+    rows: list[str] = []
+    for image in range(len(_TRAIN)):
+        readings = [reading for reading in _TRAIN_READINGS if reading.image == image]
+        boxes = [
+            f"{_image_id('train', image)},{row}" for reading in readings for row in _kaggle_rows(reading)
+        ]
+        # An image never has both boxes and rows without a finding.
+        rows += boxes or [f"{_image_id('train', image)},{_NOTHING},14,{each.reader},,,," for each in readings]
+    write_lines(root / "train.csv", ["image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max", *rows])
+    guesses = [f"{_image_id('test', number)},14 1.0 0 0 1 1" for number in range(len(_TEST))]
+    write_lines(root / "sample_submission.csv", ["image_id,PredictionString", *guesses])
+
+
+def _kaggle_rows(reading: _Reading) -> list[str]:
+    rows = []
+    for box in reading.boxes:
+        finding, *corners = box.split(",")
+        if finding in _KAGGLE_CLASSES:
+            # Kaggle's corners are cut down to whole pixels; these also to the image.
+            limits = (_COLUMNS, _ROWS) * 2
+            cells = [f"{min(int(float(at)), limit)}.0" for at, limit in zip(corners, limits, strict=True)]
+            rows.append(",".join([finding, str(_KAGGLE_CLASSES.index(finding)), reading.reader, *cells]))
+    return rows
 
 
 def _image_id(split: str, number: int) -> str:
@@ -150,4 +214,8 @@ def _begin(split: str, reading: _Reading) -> list[str]:
     return [_image_id(split, reading.image), *([reading.reader] if reading.reader else [])]
 
 
-LAYOUTS = (Layout("PhysioNet", _make, images=12),)
+LAYOUTS = (
+    Layout("PhysioNet", _make_physionet, images=12),
+    Layout("VinBigData (Kaggle)", _make_kaggle, images=12),
+    Layout("resized PNG copy of VinBigData", _make_resized, images=12),
+)

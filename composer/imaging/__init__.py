@@ -9,6 +9,7 @@ from composer.imaging.convert import Conversion, convert
 from composer.imaging.facts import Facts
 from composer.imaging.recipe import Recipe
 from composer.imaging.refusal import Reason, Refusal
+from composer.imaging.scan import scan_header
 from composer.imaging.source import Source
 
-__all__ = ["Conversion", "Facts", "Reason", "Recipe", "Refusal", "Source", "convert"]
+__all__ = ["Conversion", "Facts", "Reason", "Recipe", "Refusal", "Source", "convert", "scan_header"]

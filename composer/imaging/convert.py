@@ -70,6 +70,7 @@ def convert(source: Source, recipe: Recipe) -> Conversion:
     if contradicts_extension(source.path, kind):
         facts.flag("extension_mismatch")
     picture = _DECODERS[kind](data, facts)
+    picture.original_bits_stored = source.original_bits_stored
     facts.decode_ms = _milliseconds(start)
 
     start = perf_counter()

@@ -38,7 +38,7 @@ class Facts:
     rescale_slope, rescale_intercept
         Of the file, when there is no modality look-up table.
     full_scale
-        Stored value of a PNG or JPEG that became white.
+        Value of a PNG or JPEG that became white, as all above it.
     inverted
         Whether black and white were exchanged, by photometric interpretation or by configuration.
     native_rows, native_columns
@@ -77,7 +77,7 @@ class Facts:
     voi_lut_function: str | None = None
     rescale_slope: float | None = None
     rescale_intercept: float | None = None
-    full_scale: int | None = None
+    full_scale: float | None = None
     inverted: bool = False
     native_rows: int = 0
     native_columns: int = 0

@@ -157,10 +157,15 @@ def read_header(dataset: Dataset, little_endian: bool, facts: Facts) -> Header:
     facts.bits_allocated, facts.bits_stored = allocated, stored
     facts.photometric_interpretation = header.photometric_interpretation
     facts.presentation_lut_shape = _if_short(text(dataset, "PresentationLUTShape"))
+    note_codes(dataset, facts)
+    return header
+
+
+def note_codes(dataset: Dataset, facts: Facts) -> None:
+    """Note what is copied of the patient and the view: four coded elements, and no others."""
     facts.patient_sex, facts.patient_age = code(dataset, "PatientSex"), code(dataset, "PatientAge")
     facts.view_position = code(dataset, "ViewPosition")
     facts.patient_orientation = code(dataset, "PatientOrientation")
-    return header
 
 
 def _bits(dataset: Dataset, allocated: int, facts: Facts) -> tuple[int, int]:

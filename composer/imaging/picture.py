@@ -25,7 +25,10 @@ class Picture:
         gave the finished tone (colour brought to luma, alpha composited).
     header
         The DICOM attributes that tone needs; None for PNG and JPEG.
+    original_bits_stored
+        As in `composer.imaging.source.Source`.
     """
 
     stored: Values
     header: Header | None = None
+    original_bits_stored: int | None = None

@@ -1,4 +1,4 @@
-"""Where the bytes of one image lie."""
+"""Where the bytes of one image lie, and what tables tell of its pixels."""
 
 import os
 import stat
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from composer.imaging.refusal import Reason, Refusal
+from composer.imaging.zip_member import read_member
 
 # Larger files are refused unread: the largest radiographs of the public releases have some 30 MB.
 MAXIMUM_BYTES = 1 << 30
@@ -13,21 +14,28 @@ MAXIMUM_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Source:
-    """A file, or one member of an uncompressed archive.
+    """A file, or one member of an archive.
 
     Parameters
     ----------
     path
         The file.
     offset
-        First byte of the member; without it the image is the whole file.
+        First byte of the member, of its local header when zipped; without it the image is the whole file.
     size
-        Length of the member in bytes; without it the image reaches to the end of the file.
+        Length of the member in bytes, compressed ones when zipped; without it the image reaches to the end of
+        the file.
+    zipped
+        Whether the file is a zip archive.
+    original_bits_stored
+        BitsStored of the DICOM file of which a 16-bit PNG was made, where a table tells it.
     """
 
     path: str
     offset: int | None = None
     size: int | None = None
+    zipped: bool = False
+    original_bits_stored: int | None = None
 
     def read(self) -> bytes:
         """Return all bytes of the image, read once.
@@ -35,13 +43,16 @@ class Source:
         Raises
         ------
         Refusal
-            missing, unreadable, empty, truncated (an archive that ends inside the member) or too large.
+            missing, unreadable, empty, truncated (an archive that ends inside the member), damaged (a zip
+            member whose checksum is wrong) or too large.
         """
         start = self.offset or 0
         try:
             length = self._length(start)
             with Path(self.path).open("rb", buffering=0) as file:
                 file.seek(start)
+                if self.zipped:
+                    return read_member(file, length, MAXIMUM_BYTES)
                 data = _read_all(file.fileno(), length)
         except (FileNotFoundError, NotADirectoryError, ValueError) as error:
             text = f"there is no such file ({type(error).__name__}); fetch it"

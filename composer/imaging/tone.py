@@ -14,6 +14,8 @@ from composer.imaging.recipe import Recipe
 from composer.imaging.voi import Doubles, Scale, Transform, choose_voi
 
 _MAXIMUM_TABLE_BITS = 16
+# Publishers divide by 4096 or by 4095.
+_ROUNDING = 1.001
 
 
 def render(picture: Picture, recipe: Recipe, facts: Facts, voi_index: int = 0) -> Levels:
@@ -40,22 +42,42 @@ def render(picture: Picture, recipe: Recipe, facts: Facts, voi_index: int = 0) -
     header = picture.header
     if header is None or picture.stored.dtype == np.float32:
         facts.inverted = recipe.invert
-        levels = _raster_levels(picture.stored, facts)
+        levels = _raster_levels(picture, facts)
         return 1 - levels if recipe.invert else levels
     facts.inverted = inverts(header.photometric_interpretation, facts) != recipe.invert
     return _dicom_levels(picture.stored, header, recipe, facts, voi_index)
 
 
-def _raster_levels(stored: Values, facts: Facts) -> Levels:
+def _raster_levels(picture: Picture, facts: Facts) -> Levels:
+    stored = picture.stored
     if stored.dtype == np.float32:
         return stored
     if stored.dtype == np.uint8:
-        facts.full_scale = 255
+        highest, facts.full_scale = 255, 255.0
     else:
-        # Releases write 12-bit values into PNGs of 16 bits, unscaled.
-        facts.full_scale = 65535 if int(stored.max()) > 4095 else 4095
-        facts.bits_stored = facts.full_scale.bit_length()
-    return _look_up(stored, 0, facts.full_scale, Scale(0, facts.full_scale))
+        highest = int(stored.max())
+        facts.full_scale = _full_scale(highest, picture.original_bits_stored, facts)
+        facts.bits_stored = round(facts.full_scale).bit_length()
+    return _look_up(stored, 0, highest, Scale(0, facts.full_scale))
+
+
+def _full_scale(highest: int, original_bits_stored: int | None, facts: Facts) -> float:
+    """Return the value of a 16-bit PNG that means white.
+
+    PadChest's publisher divided windowed values by 4096 before saving 16 bits, so that originals of 10 bits
+    fill a quarter of the range; other releases write original values unscaled.
+    """
+    if original_bits_stored is None or not 8 <= original_bits_stored <= 16:
+        return 65535.0 if highest > 4095 else 4095.0
+    white = float((1 << original_bits_stored) - 1)
+    if highest <= white:
+        return white
+    scaled = min(65535.0, white * 65535 / 4096)
+    if highest <= scaled * _ROUNDING:
+        return scaled
+    # Brighter than the table's bits allow: without this most of the film would be white.
+    facts.flag("range_repaired")
+    return 65535.0
 
 
 def _dicom_levels(stored: Values, header: Header, recipe: Recipe, facts: Facts, voi_index: int) -> Levels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from processors.base.contract import Label
 from processors.base.tables import Table
@@ -31,6 +31,9 @@ OBSERVATIONS = (NO_FINDING, *FINDINGS)
 Values = tuple[int | None, ...]
 
 _VALUE_OF_CELL = {"": None, "1.0": 1, "1": 1, "0.0": 0, "0": 0, "-1.0": -1, "-1": -1}
+# Characters of a cell that a warning may show.
+_SHORT = 5
+
 _CLASS_OF_VALUE = {1: 1, 0: -1, -1: 0, None: 0}
 
 
@@ -57,19 +60,18 @@ def read_values(table: Table, warnings: list[str]) -> Iterator[Values]:
             unknown.update(cell for cell in cells if cell not in _VALUE_OF_CELL)
         yield shared.setdefault(values, values)
     if unknown:
-        examples = ", ".join(map(repr, list(unknown)[:3]))
+        # Where the cells of a row are shifted, longer texts may be somebody's id.
+        found = list(dict.fromkeys(repr(cell) if len(cell) <= _SHORT else "longer texts" for cell in unknown))
         warnings.append(
             f"{table.path.name}: {unknown.total():,} label cells are not used: expected 1, 0, -1 or a blank, "
-            f"found {examples}"
+            f"found {', '.join(found[:3])}"
         )
 
 
-def labels(values: Values, labeller: str) -> list[Label]:
-    """Return one label for every observation that is mentioned."""
+def labels(values: Values, labeller: str, names: Sequence[str] = OBSERVATIONS) -> list[Label]:
+    """Return one label for every observation that is mentioned, called as in ``names``."""
     return [
-        Label(observation, value, labeller)
-        for observation, value in zip(OBSERVATIONS, values, strict=True)
-        if value is not None
+        Label(name, value, labeller) for name, value in zip(names, values, strict=True) if value is not None
     ]
 
 

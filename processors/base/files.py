@@ -139,7 +139,7 @@ def zip_members(archive: Path, root: Path, suffixes: Sequence[str]) -> Iterator[
     try:
         with zipfile.ZipFile(archive) as packed:
             members = packed.infolist()
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, OSError) as error:
         raise SourceError(f"{archive}: not readable as a zip file ({error}); download it again") from error
     for member in members:
         name = member.filename.rpartition("/")[2]

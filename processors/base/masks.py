@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 from pycocotools import mask as coco
 
 
@@ -24,16 +26,13 @@ def union_of_runs(regions: Iterable[Sequence[int]], rows: int, columns: int) -> 
     ValueError
         When a run is negative, or the runs of a region do not fit on the grid.
     """
-    size = rows * columns
-    encoded = []
+    # Painted pixel by pixel: pycocotools unites run-length masks only if none has an empty run in it.
+    pixels = np.zeros(rows * columns, dtype=np.uint8)
     for runs in regions:
-        total = sum(runs)
-        if total > size or min(runs, default=0) < 0:
-            raise ValueError(f"{len(runs)} runs over {total} pixels do not fit on {rows} x {columns}")
-        rest = size - total
-        # An even number of runs ends inside.
-        counts = [*runs, rest] if len(runs) % 2 == 0 else [*runs[:-1], runs[-1] + rest]
-        uncompressed: Any = {"counts": counts, "size": [rows, columns]}
-        encoded.append(coco.frPyObjects(uncompressed, rows, columns))
-    merged: Any = coco.merge(encoded)
-    return str(merged["counts"], "ascii")
+        ends = list(itertools.accumulate(runs))
+        if any(run < 0 for run in runs) or (ends and ends[-1] > len(pixels)):
+            raise ValueError(f"{len(runs)} runs over {sum(runs)} pixels do not fit on {rows} x {columns}")
+        for start, end in zip(ends[0::2], ends[1::2], strict=False):
+            pixels[start:end] = 1
+    encoded: Any = coco.encode(pixels.reshape((rows, columns), order="F"))
+    return str(encoded["counts"], "ascii")

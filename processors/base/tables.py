@@ -40,6 +40,9 @@ _UNREADABLE = (
     EOFError,
     zlib.error,
     zipfile.BadZipFile,
+    # Of zip files: an unusual method, a password.
+    NotImplementedError,
+    RuntimeError,
     UnicodeDecodeError,
     pd.errors.ParserError,
     pd.errors.EmptyDataError,

@@ -8,10 +8,12 @@ import pytest
 
 from composer.compose import compose
 from composer.datasets import Dataset, open_datasets
-from composer.demo import vindrcxr
+from composer.demo import chexpert, vindrcxr
+from composer.demo.carriers import write_dicom
+from composer.demo.phantom import film
 from composer.errors import UsageError
 from composer.settings import Settings
-from processors.base import Record
+from processors.base import Location, Record
 from processors.vindrcxr import VinDrCXR
 from tests.composer import toys
 from tests.composer.toys import record
@@ -67,8 +69,8 @@ def test_vanished_images_are_reported(settings: Settings, log: pytest.LogCapture
     assert root is not None
     for table in (root / "annotations").iterdir():
         table.unlink()
-    for film in (root / "test").glob("*.dicom"):
-        film.unlink()
+    for image in (root / "test").glob("*.dicom"):
+        image.unlink()
     open_datasets(settings)
     assert "4 images of an earlier run are no longer listed, or no longer there" in log.text
 
@@ -82,3 +84,33 @@ def test_unreadable_root_is_a_problem_of_the_source(
     monkeypatch.setattr(VinDrCXR, "recognise", refuse)
     with pytest.raises(UsageError, match=r"VINDRCXR_ROOT: .*Permission denied: '/root/of/it'"):
         open_datasets(settings)
+
+
+def test_folder_of_another_dataset_is_recognised(tmp_path: Path) -> None:
+    chexpert.LAYOUTS[0].make(tmp_path / "downloads")
+    settings = toys.settings(vindrcxr_root=str(tmp_path / "downloads"))
+    with pytest.raises(UsageError, match="this looks like CheXpert, not VinDr-CXR"):
+        open_datasets(settings)
+
+
+def test_views_on_which_the_selection_depends_are_read_from_the_headers(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
+) -> None:
+    root = settings.root(VinDrCXR)
+    assert root is not None
+    positions = {"a": "LL", "b": "PA", "c": None}
+    for name, position in positions.items():
+        attributes = {"ViewPosition": position} if position else {}
+        write_dicom(root / f"{name}.dcm", film(1, rows=32, columns=32), attributes=attributes)
+    (root / "d.dcm").write_bytes(b"\0" * 40)
+    records = [
+        record(name, file=Location(f"{name}.dcm"), view="unknown", view_from_header=True) for name in "abcd"
+    ]
+    plan = opened(settings, records, monkeypatch).plan
+    assert plan["view"].to_pylist() == ["lateral", "PA", "unknown", "unknown"]
+    assert plan["status"].to_pylist() == ["left out", "to write", "left out", "left out"]
+    assert "reading the headers of 4 files" in log.text
+    log.clear()
+    every_view = settings.model_copy(update={"frontal_only": False})
+    assert opened(every_view, records, monkeypatch).plan["view"].to_pylist() == ["unknown"] * 4
+    assert "headers" not in log.text

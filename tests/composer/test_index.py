@@ -12,8 +12,8 @@ from composer.imaging import Facts
 from composer.index import write_index
 from composer.ledger import FACT_COLUMNS
 from composer.records import SCHEMA
-from processors.base import Box, Label
-from tests.composer.toys import failed, joined, record, written
+from processors.base import Box, Label, Report
+from tests.composer.toys import Toy, failed, joined, record, written
 
 
 @pytest.mark.parametrize(
@@ -42,10 +42,10 @@ def folder(tmp_path: Path) -> DatasetFolder:
         ),
         record("b", class_label=[1, -1, *[0] * 11], native={"View Position": "PA"}),
         record("c"),
-        record("odd", boxes=[Box("Mass", 1.5, 2, 3, 4, "R1")], box_grid=(1024, 2048)),
+        record("odd", boxes=[Box("Mass", 3, 2, 6, 4, "R1"), Box("Mass", 0, 0, 1, 2)], box_grid=(10, 14)),
     ]
     rows = joined(folder, records, [written("a"), written("b"), failed("c"), written("odd")])
-    write_index(folder, rows, "png")
+    write_index(folder, rows, Toy(folder.path), "png")
     return folder
 
 
@@ -73,10 +73,10 @@ def test_parquet_has_the_same_rows_and_everything_known(folder: DatasetFolder) -
     ]
     assert (a["age"], a["sex"], a["class_label"], a["flags"]) == (51.5, "F", None, ["upscaled"])
     assert b["native"] == [("View Position", "PA")]
-    box = {"label": "Mass", "x": 1.5, "y": 2, "width": 3, "height": 4, "labeller": "R1", "outline": None}
+    box = {"label": "Mass", "x": 1, "y": 2, "width": 6, "height": 4, "labeller": "R1", "outline": None}
     assert odd["boxes"] == [box]
-    assert odd["box_grid"] == [1024, 2048]
-    assert odd["flags"] == ["suspicious", "upscaled"]
+    assert odd["flags"] == ["region_outside", "suspicious", "upscaled"]
+    assert (a["boxes"], a["masks"], a["report"]) == ([], [], None)
 
 
 def test_header_says_what_the_tables_do_not(tmp_path: Path) -> None:
@@ -87,13 +87,14 @@ def test_header_says_what_the_tables_do_not(tmp_path: Path) -> None:
         for identity, (sex, age) in told.items()
     ]
     records = [record("a", sex="M", age=40.0), *(record(identity) for identity in "bcd")]
-    rows = write_index(folder, joined(folder, records, outcomes), "jpg").to_pylist()
+    rows = write_index(folder, joined(folder, records, outcomes), Toy(tmp_path), "jpg").to_pylist()
     assert [(row["sex"], row["age"]) for row in rows] == [("M", 40), ("F", 61), (None, None), (None, None)]
 
 
 def test_parquet_has_every_record_and_fact_column(folder: DatasetFolder) -> None:
     names = set(pq.read_schema(folder.index_parquet).names)
     state = {
+        "box_grid",
         "source_offset",
         "source_size",
         "source_zipped",
@@ -107,8 +108,46 @@ def test_parquet_has_every_record_and_fact_column(folder: DatasetFolder) -> None
     assert {field.name for field in FACT_COLUMNS if not field.name.endswith("_ms")} <= names
 
 
+def test_reports_are_read_where_they_lie(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = DatasetFolder(tmp_path)
+    records = [
+        record("a", report_file="1"),
+        record("b", report_file="1"),
+        record("c", report_file="absent"),
+        record("d", report=Report("of a table", impression="well")),
+        record("e"),
+    ]
+    rows = write_index(
+        folder, joined(folder, records, map(written, "abcde")), Toy(tmp_path), "jpg"
+    ).to_pylist()
+    assert [(row["report"], row["findings"], row["impression"]) for row in rows] == [
+        ("text of 1", "found", None),
+        ("text of 1", "found", None),
+        ("", None, None),
+        ("of a table", None, "well"),
+        (None, None, None),
+    ]
+    assert "toy: 1 reports cannot be read" in caplog.text
+    index = json.loads(folder.index_json.read_text())
+    assert [entry.get("report") for entry in index.values()] == [row["report"] for row in rows]
+
+
+def test_header_may_say_more_of_the_view(tmp_path: Path) -> None:
+    folder = DatasetFolder(tmp_path)
+    told = {"a": "AP", "b": "AP", "c": None, "d": "LL"}
+    outcomes = [
+        replace(written(identity), facts=Facts(view_position=position)) for identity, position in told.items()
+    ]
+    records = [
+        record("a", view="PA or AP"),
+        *(record(name, view="PA or AP", view_from_header=True) for name in "bcd"),
+    ]
+    rows = write_index(folder, joined(folder, records, outcomes), Toy(tmp_path), "jpg").to_pylist()
+    assert [row["view"] for row in rows] == ["PA or AP", "AP", "PA or AP", "lateral"]
+
+
 def test_index_of_nothing_is_an_empty_object(tmp_path: Path) -> None:
     folder = DatasetFolder(tmp_path)
-    write_index(folder, joined(folder, [record("a")], []), "jpg")
+    write_index(folder, joined(folder, [record("a")], []), Toy(tmp_path), "jpg")
     assert json.loads(folder.index_json.read_text()) == {}
     assert pq.read_table(folder.index_parquet).num_rows == 0

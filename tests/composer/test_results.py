@@ -11,7 +11,7 @@ from composer.folder import DatasetFolder
 from composer.index import write_index
 from composer.worker import Outcome
 from processors.base import Record
-from tests.composer.toys import failed, joined, record, written
+from tests.composer.toys import Toy, failed, joined, record, written
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def counted(
     folder: DatasetFolder, records: list[Record], outcomes: list[Outcome], found: int, repeated: int = 0
 ) -> Accounts:
     rows = joined(folder, records, outcomes)
-    return account("toy", found, repeated, rows, write_index(folder, rows, "jpg"))
+    return account("toy", found, repeated, rows, write_index(folder, rows, Toy(folder.path), "jpg"))
 
 
 def test_accounts_balance(folder: DatasetFolder) -> None:

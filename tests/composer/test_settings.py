@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from composer.errors import UsageError
-from composer.settings import KEYS_WITHOUT_PROCESSOR, Settings, load_settings, settings_model
+from composer.settings import Settings, load_settings, settings_model
 from processors import all_processors
 from processors.chexray14 import ChestXray14
 
@@ -202,14 +202,6 @@ def test_unknown_user_is_a_mistake(tmp_path: Path, nih: Path) -> None:
 def test_what_this_version_lacks_is_refused_not_ignored(tmp_path: Path, nih: Path, key: str) -> None:
     (found,) = problems(tmp_path, f"MACHEX_PATH: out\nCHEXRAY14_ROOT: {nih}\n{key}\n")
     assert "not available in this version" in found
-
-
-def test_root_of_a_dataset_without_processor_is_refused(tmp_path: Path, nih: Path) -> None:
-    read = [processor.config_key for processor in all_processors()]
-    for key in [key for key in KEYS_WITHOUT_PROCESSOR if key not in read]:
-        (found,) = problems(tmp_path, f"MACHEX_PATH: out\nCHEXRAY14_ROOT: {nih}\n{key}: {nih}\n")
-        assert f"line 3: {key}" in found
-        assert "not available in this version" in found
 
 
 def test_settings_are_immutable(tmp_path: Path, nih: Path) -> None:

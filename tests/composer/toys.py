@@ -15,7 +15,7 @@ from composer.plan import make_plan
 from composer.records import table_of
 from composer.settings import Settings, settings_model
 from composer.worker import Outcome
-from processors.base import KnownBad, Location, Processor, Record, Release
+from processors.base import KnownBad, Location, Processor, Record, Release, Report
 
 
 class Toy(Processor):
@@ -32,11 +32,18 @@ class Toy(Processor):
         KnownBad("odd", "suspicious", "odd", "a test"),
     )
 
+    machex_fields = ("report", "class_label")
+
     def recognise(self) -> str:
         return "made up"
 
     def records(self) -> Iterator[Record]:
         raise NotImplementedError
+
+    def read_report(self, report_file: str) -> Report:
+        if report_file == "absent":
+            raise FileNotFoundError
+        return Report(f"text of {report_file}", "found", None)
 
 
 def record(identity: str, **values: Any) -> Record:  # noqa: ANN401 - any field of a record
@@ -50,7 +57,18 @@ def settings(**values: Any) -> Settings:  # noqa: ANN401 - any key of the config
 
 
 def written(identity: str, size: int = 10) -> Outcome:
-    facts = Facts(source_format="png", native_rows=5, native_columns=7, flags=["upscaled"])
+    # A film of 5 x 7 pixels, twice enlarged, of which the left column is cut off.
+    facts = Facts(
+        source_format="png",
+        native_rows=5,
+        native_columns=7,
+        rows=10,
+        columns=12,
+        scale_row=2.0,
+        scale_column=2.0,
+        crop_box=[1.0, 0.0, 7.0, 5.0],
+        flags=["upscaled"],
+    )
     return Outcome(ord(identity[0]), identity, "", bytes=size, sha256="ab", facts=facts)
 
 

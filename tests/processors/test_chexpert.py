@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import shutil
 from collections import Counter
@@ -10,10 +11,14 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from pycocotools import mask as coco
 
+from composer.demo import chexray14, vindrcxr
 from composer.demo.chexpert import LAYOUTS
-from processors.base import Label, Record, SourceError
+from composer.demo.layout import Layout
+from processors.base import Label, Mask, Record, SourceError
 from processors.base.chexpert_labels import OBSERVATIONS
+from processors.base.masks import union_of_runs
 from processors.chexpert import CheXpert
 from tests.processors.releases import lay, path_of, read_release, same_images, write
 
@@ -142,6 +147,19 @@ class TestMiniature:
 
 
 class TestLayouts:
+    @pytest.mark.parametrize("layout", LAYOUTS[1:3], ids=lambda layout: layout.name)
+    def test_every_miniature_says_the_same(self, miniature: Path, tmp_path: Path, layout: Layout) -> None:
+        layout.make(tmp_path / "root")
+        processor, records = read(tmp_path / "root")
+        expected = read(miniature)[1]
+        assert processor.warnings == []
+        assert records.keys() == expected.keys()
+        for identity, record in records.items():
+            own = [label for label in record.labels if label.labeller in ("CheXpert", "radiologists")]
+            assert own == expected[identity].labels
+            for part in ("key", "view", "split", "sex", "age", "class_label", "excluded"):
+                assert getattr(record, part) == getattr(expected[identity], part), (identity, part)
+
     def test_the_root_is_the_folder_itself(self, merged: Path, miniature: Path) -> None:
         found = assert_same_images(merged, miniature)
         assert path_of(found[FIRST]) == f"{FIRST}.jpg"
@@ -238,6 +256,123 @@ class TestLayouts:
         ]
 
 
+class TestCarriers:
+    @pytest.mark.parametrize("above", [False, True])
+    def test_the_small_release(self, merged: Path, above: bool) -> None:
+        small = merged.rename(merged.with_name("CheXpert-v1.0-small"))
+        assert {record.carrier for record in read(small.parent if above else small)[1].values()} == {"small"}
+
+    def test_a_copy_without_its_folder_tells_by_its_paths(self, merged: Path) -> None:
+        assert {record.carrier for record in read(merged)[1].values()} == {""}
+        for name in ("train.csv", "valid.csv"):
+            text = (merged / name).read_text()
+            write(merged / name, *text.replace("CheXpert-v1.0/", "CheXpert-v1.0-small/").splitlines())
+        copy = merged.rename(merged.with_name("archive"))
+        assert {record.carrier for record in read(copy)[1].values()} == {"small"}
+
+    def test_tables_of_the_small_release_beside_full_size_images(self, merged: Path) -> None:
+        small = merged.with_name("CheXpert-v1.0-small")
+        for name in ("train.csv", "valid.csv"):
+            text = (merged / name).read_text()
+            write(small / name, *text.replace("CheXpert-v1.0/", "CheXpert-v1.0-small/").splitlines())
+            (merged / name).unlink()
+        records = read(merged.parent)[1].values()
+        assert {record.carrier for record in records} == {""}
+        assert all(record.labels or record.native["Sex"] != "Female" for record in records)
+
+    @pytest.mark.parametrize(("suffix", "carrier"), [(".png", "PNG"), (".PNG", "PNG"), (".jpeg", "")])
+    def test_a_mirror_has_files_of_another_suffix_than_its_tables(
+        self, merged: Path, suffix: str, carrier: str
+    ) -> None:
+        for path in list(merged.glob("train/*/*/*.jpg")):
+            path.rename(path.with_suffix(suffix))
+        lay(merged, "train/patient99001/copy of view1.jpg")
+        processor, records = read(merged)
+        assert processor.warnings == []
+        for record in records.values():
+            wanted = suffix if record.split == "train" else ".jpg"
+            assert record.key == record.identity + wanted
+            assert (merged / path_of(record)).is_file()
+            assert record.carrier == (carrier if record.split == "train" else "")
+
+    def test_a_first_patient_without_images_tells_nothing(self, merged: Path) -> None:
+        (merged / "train/patient00000").mkdir()
+        assert path_of(read(merged)[1][FIRST]) == f"{FIRST}.jpg"
+
+
+class TestMasks:
+    KEY = "patient99101_study1_view1_frontal"
+
+    def release(self, root: Path, masks: object) -> Path:
+        lay(root, *(line.partition(",")[0] for line in TEST_ROWS))
+        write(root / "test_labels.csv", LABELS_HEADER, *TEST_ROWS)
+        write(root / "gt_segmentations_test.json", masks if isinstance(masks, str) else json.dumps(masks))
+        return root
+
+    def test_are_those_of_findings_that_the_image_shows(self, tmp_path: Path) -> None:
+        LAYOUTS[3].make(tmp_path / "root")
+        processor, records = read(tmp_path / "root")
+        assert processor.warnings == []
+        assert [name for name in processor.tables if name.endswith(".json")] == [
+            "chexlocalize/CheXlocalize/gt_segmentations_val.json",
+            "chexlocalize/CheXlocalize/gt_segmentations_test.json",
+        ]
+        assert {name: len(record.masks) for name, record in records.items()} == {
+            "valid/patient99004/study1/view1_frontal": 2,
+            "valid/patient99005/study1/view1_frontal": 2,
+            "valid/patient99005/study1/view2_lateral": 0,
+            "test/patient99101/study1/view1_frontal": 2,
+            "test/patient99101/study1/view2_lateral": 2,
+            "test/patient99102/study1/view1_frontal": 2,
+            "test/patient99103/study1/view1_frontal": 0,
+        }
+        mask = records["test/patient99101/study1/view2_lateral"].masks[1]
+        assert (mask.label, mask.rows, mask.columns) == ("Airspace Opacity", 344, 400)
+        assert mask.labeller == "radiologists"
+        area = coco.area({"size": [mask.rows, mask.columns], "counts": mask.runs.encode()})
+        assert area == 40 * 80
+
+    def test_an_empty_one_is_one_long_run(self, tmp_path: Path) -> None:
+        # Runs are written in characters of five bits each: these need one, two and six.
+        grids = ((3, 5), (10, 90), (9000, 9000))
+        masks = {
+            str(rows): {"size": [rows, columns], "counts": union_of_runs([[]], rows, columns)}
+            for rows, columns in grids
+        }
+        masks["all of it"] = {"size": [9, 9], "counts": union_of_runs([[0, 81]], 9, 9)}
+        records = read(self.release(tmp_path, {self.KEY: masks}))[1]
+        found = records["test/patient99101/study1/view1_frontal"].masks
+        assert [mask.label for mask in found] == ["all of it"]
+
+    @pytest.mark.parametrize(
+        "cell",
+        [None, "x", {}, {"size": [3]}, {"size": ["3", "5"], "counts": "?"}, {"size": [3, 5], "counts": ""}],
+    )
+    def test_those_of_another_form_are_counted(self, tmp_path: Path, cell: object) -> None:
+        runs = union_of_runs([[3, 4]], 9, 9)
+        good = {"size": [9, 9], "counts": runs}
+        masks = {self.KEY: {"Edema": cell, "Atelectasis": good}, "../../etc/passwd": {"Edema": good}}
+        processor, records = read(self.release(tmp_path, masks))
+        assert records["test/patient99101/study1/view1_frontal"].masks == [
+            Mask("Atelectasis", 9, 9, runs, "radiologists")
+        ]
+        assert processor.warnings == [
+            "gt_segmentations_test.json: 2 masks are not used: expected names such as "
+            "patient00001_study1_view1_frontal with size and counts for each finding"
+        ]
+
+    def test_those_of_absent_images_are_counted(self, tmp_path: Path) -> None:
+        masks = '{"patient99109_study1_view1_frontal": {}}'
+        assert read(self.release(tmp_path, masks))[0].warnings == [
+            "gt_segmentations_test.json: the masks of 1 images are not used: the images are not here"
+        ]
+
+    @pytest.mark.parametrize("text", ["", "{", "[]", '{"a": 1}', "<html>"])
+    def test_a_file_that_is_none_stops_the_run(self, tmp_path: Path, text: str) -> None:
+        with pytest.raises(SourceError, match=r"gt_segmentations_test\.json: .*download it again$"):
+            read(self.release(tmp_path, text))
+
+
 class TestTestSet:
     @pytest.mark.parametrize("nested", ["chexlocalize", "chexlocalize/chexlocalize", ""])
     def test_chexlocalize(self, merged: Path, tmp_path: Path, nested: str) -> None:
@@ -248,7 +383,7 @@ class TestTestSet:
         (merged / "valid.csv").rename(release / "val_labels.csv")
         write(release / "test_labels.csv", LABELS_HEADER, *TEST_ROWS)
         lay(release, *(line.partition(",")[0] for line in TEST_ROWS))
-        lay(root / nested / "CheXlocalize", "gt_segmentations_val.json", "gradcam_maps_val/patient99004.pkl")
+        lay(root / nested / "CheXlocalize", "gt_annotations_val.json", "gradcam_maps_val/patient99004.pkl")
         processor, records = read(root)
         assert processor.warnings == []
         assert Counter(record.split for record in records.values()) == {"val": 3, "test": 3}
@@ -301,6 +436,8 @@ class TestTestSet:
             "CheXpert-v1.0/test/patient99101/study1,0,1,1,0,1,0,0,0,1,0,1,0,0,1",
             "CheXpert-v1.0/test/patient99102/study1,1,0,0,0,0,0,0,0,0,0,0,0,0,0",
             "CheXpert-v1.0/test/patient99104/study1,1,0,0,0,0,0,0,0,0,0,0,0,0,0",
+            "CheXpert-v1.0/test/patient99102/study1,0,0,0,0,0,0,0,0,0,0,0,0,0,0",
+            "../../etc/passwd,0,0,0,0,0,0,0,0,0,0,0,0,0,0",
         )
         processor, records = read(tmp_path)
         assert processor.tables == ["groundtruth.csv"]
@@ -310,7 +447,15 @@ class TestTestSet:
             assert Label("Lung Lesion", 0, "radiologists") in labels
         assert records["test/patient99102/study1/view1_frontal"].class_label == [-1] * 13
         assert records["test/patient99103/study1/view1_frontal"].excluded == "not in groundtruth.csv"
-        assert processor.warnings == ["groundtruth.csv: 1 studies have no image here"]
+        assert {name for name, record in records.items() if record.excluded == "unusable row"} == {
+            f"groundtruth.csv row {row}" for row in (4, 5, 6)
+        }
+        assert processor.warnings == [
+            "groundtruth.csv: 1 rows are not used: an earlier row names the same study (row 5)",
+            "groundtruth.csv: 1 rows are not used: column 'Study' does not end like "
+            "test/patient00001/study1 (row 6)",
+            "groundtruth.csv: 1 rows are not used: no image of the study is here (row 4)",
+        ]
 
     def test_image_labels_come_before_study_labels(self, tmp_path: Path) -> None:
         lay(tmp_path, TEST_ROWS[2].partition(",")[0])
@@ -401,7 +546,9 @@ class TestFilesAndRows:
         (merged / "train" / "patient99001").rename(merged / "valid" / "patient99001")
         assert read(merged)[1][FIRST].file is None
 
-    def test_listed_patients_are_never_opened(self, merged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_of_listed_patients_only_the_first_of_a_split_is_opened(
+        self, merged: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         listed: list[str] = []
         scan = os.scandir
 
@@ -412,7 +559,8 @@ class TestFilesAndRows:
         monkeypatch.setattr(os, "scandir", watch)
         read(merged)
         assert listed.count("train") == 1
-        assert not any(name.startswith("patient") for name in listed)
+        patients = [name for name in listed if name.startswith("patient")]
+        assert patients == ["patient99001", "patient99004"]
 
     @pytest.mark.parametrize(
         "odd",
@@ -457,27 +605,57 @@ class TestDamage:
             "",
         ],
     )
-    def test_a_path_of_another_form_is_counted(self, merged: Path, cell: str) -> None:
+    def test_a_row_of_another_form_is_accounted_for(self, merged: Path, cell: str) -> None:
         with (merged / "train.csv").open("a") as table:
             table.write(row("x").replace("CheXpert-v1.0/x", cell) + "\n")
         processor, records = read(merged)
-        assert len(records) == 11
+        assert len(records) == 12
+        unusable = records["train.csv row 10"]
+        assert (unusable.excluded, unusable.file) == ("unusable row", None)
         assert processor.warnings == [
             "train.csv: 1 rows are not used: column 'Path' does not end like "
-            "train/patient00001/study1/view1_frontal.jpg"
+            "train/patient00001/study1/view1_frontal.jpg (row 10)"
         ]
+
+    def test_so_are_those_of_further_labellers(self, merged: Path) -> None:
+        write(merged / "train_cheXbert.csv", ROW_HEADER, row("x"), *[row(f"{FIRST}.jpg", Edema="1.0")] * 2)
+        processor = CheXpert(merged)
+        found = Counter(record.identity for record in processor.records())
+        assert found["train_cheXbert.csv row 2"] == 1
+        assert found[FIRST] == 2
+        assert sum(found.values()) == 11 + 1 + 1
 
     def test_what_stands_before_the_tail_never_leads_out(self, merged: Path) -> None:
         text = (merged / "train.csv").read_text()
         write(merged / "train.csv", *text.replace("CheXpert-v1.0/", "../../../elsewhere/").splitlines())
         assert path_of(read(merged)[1][FIRST]) == f"{FIRST}.jpg"
 
-    def test_a_repeated_row_is_counted(self, merged: Path) -> None:
+    @pytest.mark.parametrize("edema", ["0.0", "-1.0"])
+    def test_a_repeated_row_is_yielded_again(self, merged: Path, edema: str) -> None:
         with (merged / "train.csv").open("a") as table:
-            table.write(row(f"{FIRST}.jpg", Edema="0.0") + "\n")
+            table.write(row(f"{FIRST}.jpg", Edema=edema) + "\n")
+        processor = CheXpert(merged)
+        records = list(processor.records())
+        first, again = (record for record in records if record.identity == FIRST)
+        assert Label("Edema", -1, "CheXpert") in first.labels
+        assert again.labels == []
+        assert len(records) == 12
+        assert processor.warnings == []
+
+    def test_a_label_that_is_none_is_said(self, merged: Path) -> None:
+        path = merged / "train.csv"
+        write(path, *path.read_text().replace(",-1.0,", ",maybe,", 1).splitlines())
         processor, records = read(merged)
-        assert Label("Edema", -1, "CheXpert") in records[FIRST].labels
-        assert processor.warnings == ["train.csv: 1 rows are not used: an earlier row names the same image"]
+        assert "Edema" not in {label.label for label in records[FIRST].labels}
+        assert processor.warnings == [
+            "train.csv: 1 label cells are not used: expected 1, 0, -1 or a blank, found 'maybe'"
+        ]
+
+    def test_equal_rows_share_their_labels(self, merged: Path) -> None:
+        records = read(merged)[1]
+        frontal, lateral = records[FIRST], records["train/patient99001/study1/view2_lateral"]
+        assert frontal.labels is lateral.labels
+        assert frontal.class_label is lateral.class_label
 
     @pytest.mark.parametrize("column", ["Path", "AP/PA", "Age", "Lung Opacity"])
     def test_a_missing_column_is_named(self, merged: Path, column: str) -> None:
@@ -518,6 +696,13 @@ class TestDamage:
             SourceError, match=rf"expected folders such as train/patient00001.*found {expected}"
         ):
             CheXpert(tmp_path)
+
+
+@pytest.mark.parametrize("layout", [chexray14.LAYOUTS[0], vindrcxr.LAYOUTS[0]])
+def test_the_miniature_of_another_dataset_is_refused(tmp_path: Path, layout: Layout) -> None:
+    layout.make(tmp_path / "root")
+    with pytest.raises(SourceError, match=r"no image of CheXpert found.*check the path"):
+        CheXpert(tmp_path / "root")
 
 
 def test_known_bad_images_carry_identities_of_the_release() -> None:

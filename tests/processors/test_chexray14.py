@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from composer.demo import chexpert, vindrcxr
 from composer.demo.chexray14 import LAYOUTS
+from composer.demo.layout import Layout
 from processors import chexray14
 from processors.base import Box, Label, Record, Release, SourceError
 from processors.chexray14 import ChestXray14
@@ -135,6 +137,50 @@ class TestLayouts:
             assert size is not None
             assert packed[offset : offset + size] == f"images-224/{record.key}".encode()
 
+    @pytest.mark.parametrize("table", [True, False])
+    def test_what_is_not_unpacked_is_read_from_the_tar_beside(self, tmp_path: Path, table: bool) -> None:
+        tar_of(tmp_path / "images-224.tar", tuple(f"images-224/{name}" for name in NAMES))
+        lay(tmp_path, f"images-224/{NAMES[1]}")
+        if table:
+            write(tmp_path / "Data_Entry_2017.csv", HEADER_2020, *ROWS)
+        processor, records = read(tmp_path)
+        assert processor.layout == "224 px PNG files"
+        assert {record.key: path_of(record) for record in records.values()} == {
+            NAMES[0]: "images-224.tar",
+            NAMES[1]: f"images-224/{NAMES[1]}",
+            NAMES[2]: "images-224.tar",
+        }
+        assert processor.warnings[-1] == (
+            "2 images are read from images-224.tar: they are not unpacked beside it"
+        )
+
+    def test_a_tar_of_other_images_is_another_dataset(self, tmp_path: Path) -> None:
+        tar_of(tmp_path / "images-224.tar", ("images-224/123_abc.png",))
+        with pytest.raises(SourceError, match=r"no image of NIH ChestX-ray14 found.*check the path"):
+            ChestXray14(tmp_path)
+
+    def test_the_tar_beside_a_complete_folder_is_not_opened(self, tmp_path: Path) -> None:
+        lay(tmp_path, "images-224.tar", *(f"images-224/{name}" for name in NAMES))
+        write(tmp_path / "Data_Entry_2017.csv", HEADER_2020, *ROWS)
+        assert {path_of(record) for record in read(tmp_path)[1].values()} == {
+            f"images-224/{name}" for name in NAMES
+        }
+
+    def test_the_tar_beside_full_size_images_is_not_read(self, release: Path) -> None:
+        lay(release, "images-224.tar")
+        assert read(release)[0].warnings == ["images-224.tar is not used: full-size images are here"]
+
+    @pytest.mark.parametrize("above", ["", "CXR8/", "downloads/CXR8/"])
+    def test_the_root_is_too_high(
+        self, release: Path, tmp_path_factory: pytest.TempPathFactory, above: str
+    ) -> None:
+        root = tmp_path_factory.mktemp("high")
+        shutil.copytree(release, root / above, dirs_exist_ok=True)
+        processor, records = read(root)
+        assert processor.warnings == []
+        assert sorted(processor.tables) == sorted(above + table for table in read(release)[0].tables)
+        assert {record.split for record in records.values()} == {"train", "test"}
+
     @pytest.mark.parametrize("archive", ["images-224.tar.gz", "images/images_001.tar.gz", "CXR8.zip"])
     def test_archives_that_are_only_packed_are_counted_with_the_remedy(
         self, tmp_path: Path, archive: str
@@ -257,11 +303,12 @@ class TestTables:
         write(release / "Data_Entry_2017_v2020.csv", HEADER_2020, ROWS[0].replace(",47,", f",{cell},"))
         assert read(release)[1]["00099991_000"].age == years
 
-    @pytest.mark.parametrize("view", ["", "LL"])
-    def test_a_view_that_is_none_of_the_two_is_unknown(self, release: Path, view: str) -> None:
-        write(release / "Data_Entry_2017_v2020.csv", HEADER_2020, ROWS[0].replace(",PA,", f",{view},"))
+    # A blank says no more than no table, and every image of the release is meant to be frontal.
+    @pytest.mark.parametrize(("cell", "view"), [("", "PA or AP"), ("LL", "unknown")])
+    def test_a_view_that_is_none_of_the_two(self, release: Path, cell: str, view: str) -> None:
+        write(release / "Data_Entry_2017_v2020.csv", HEADER_2020, ROWS[0].replace(",PA,", f",{cell},"))
         record = read(release)[1]["00099991_000"]
-        assert (record.view, record.native["View Position"]) == ("unknown", view)
+        assert (record.view, record.native["View Position"]) == (view, cell)
 
     def test_the_corrected_table_is_preferred(self, release: Path) -> None:
         write(release / "Data_Entry_2017.csv", f"{HEADER_2020},", *ROWS_2017)
@@ -270,11 +317,69 @@ class TestTables:
     def test_without_a_table_the_images_are_taken_as_frontal(self, release: Path) -> None:
         (release / "Data_Entry_2017_v2020.csv").unlink()
         processor, records = read(release)
-        assert [warning for warning in processor.warnings if "no Data_Entry_2017 table" in warning]
+        assert processor.warnings == [
+            "no Data_Entry_2017 table found: images are taken for frontal ones and written without labels, "
+            "sex and age"
+        ]
         record = records["00099992_000"]
         assert (record.view, record.patient_id, record.split) == ("PA or AP", "99992", "test")
         assert record.excluded is None
         assert record.labels == []
+
+    def test_without_a_table_the_boxes_are_still_there(self, release: Path) -> None:
+        (release / "Data_Entry_2017_v2020.csv").unlink()
+        processor, records = read(release)
+        assert [box.label for box in records["00099991_001"].boxes] == ["Infiltrate", "Effusion"]
+        assert "BBox_List_2017.csv" in processor.tables
+
+    def test_boxes_of_images_that_are_not_here_are_counted(self, release: Path) -> None:
+        with (release / "BBox_List_2017.csv").open("a") as table:
+            table.write("00099999_000.png,Mass,1,2,3,4\n")
+        assert read(release)[0].warnings == [
+            "BBox_List_2017.csv: 1 boxes are not used: their images are not here"
+        ]
+
+    @pytest.mark.parametrize(
+        "cell",
+        ["", "../../etc/passwd", "/etc/passwd", "00099991_000.jpg", "99991_000.png", "00099991_000.png.png"],
+    )
+    def test_a_row_that_names_no_image_is_accounted_for(self, release: Path, cell: str) -> None:
+        table = release / "Data_Entry_2017_v2020.csv"
+        write(table, HEADER_2020, *ROWS[:2], ROWS[1].replace("00099991_001.png", cell), ROWS[2])
+        processor, records = read(release)
+        assert len(records) == 4
+        unusable = records["Data_Entry_2017_v2020.csv row 4"]
+        assert (unusable.excluded, unusable.file) == ("unusable row", None)
+        assert processor.warnings == [
+            "Data_Entry_2017_v2020.csv: 1 rows are not used: column 'Image Index' holds no name such as "
+            "00000001_000.png (row 4)"
+        ]
+
+    @pytest.mark.parametrize("folder", ["../../etc/", "/etc/", "C:\\images\\", "images/"])
+    def test_a_folder_in_a_cell_leads_nowhere(self, release: Path, folder: str) -> None:
+        write(release / "Data_Entry_2017_v2020.csv", HEADER_2020, *(folder + row for row in ROWS))
+        processor, records = read(release)
+        assert processor.warnings == []
+        assert {path_of(record) for record in records.values()} == {f"images/{name}" for name in NAMES}
+
+    def test_a_repeated_row_is_yielded_again(self, release: Path) -> None:
+        write(release / "Data_Entry_2017_v2020.csv", HEADER_2020, *ROWS, ROWS[0].replace(",47,", ",99,"))
+        processor = ChestXray14(release)
+        found = [record for record in processor.records() if record.identity == "00099991_000"]
+        assert [record.age for record in found] == [47, 99]
+        assert processor.warnings == []
+
+    def test_equal_cells_share_their_labels(self, release: Path) -> None:
+        write(
+            release / "Data_Entry_2017_v2020.csv",
+            HEADER_2020,
+            ROWS[0],
+            ROWS[2].replace("Mass|Atel", "Mass|Mass|Atel"),
+            ROWS[1].replace("Effusion|Infiltration", "No Finding"),
+        )
+        records = read(release)[1]
+        assert records["00099991_000"].labels is records["00099991_001"].labels
+        assert [label.label for label in records["00099992_000"].labels] == ["Mass", "Atelectasis"]
 
     def test_without_the_boxes_there_are_none(self, release: Path) -> None:
         (release / "BBox_List_2017.csv").unlink()
@@ -321,7 +426,7 @@ class TestTables:
         assert processor.warnings == ["2 rows carry the unknown label 'Pneumomediastinum'"]
         assert Label("Pneumomediastinum", 1, "NIH") in records["00099992_000"].labels
 
-    @pytest.mark.parametrize("cells", ["1,2,3,", "1,2,3,nan", "a,2,3,4"])
+    @pytest.mark.parametrize("cells", ["1,2,3,", "1,2,3,nan", "a,2,3,4", "1,2,0,4", "1,2,3,-4"])
     def test_boxes_that_are_not_four_numbers_are_counted(self, release: Path, cells: str) -> None:
         write(
             release / "BBox_List_2017.csv",
@@ -335,7 +440,10 @@ class TestTables:
         assert [box.label for box in records["00099991_001"].boxes] == ["Effusion"]
         assert records["00099991_000"].boxes == []
         assert records["00099992_000"].boxes == [Box("Mass", 1, 2, 3, 4)]
-        assert processor.warnings == ["BBox_List_2017.csv: 2 boxes are not used: expected four numbers"]
+        assert processor.warnings == [
+            "BBox_List_2017.csv: 2 boxes are not used: expected an image name and four numbers, width and "
+            "height above zero"
+        ]
 
     @pytest.mark.parametrize(
         ("table", "header", "column"),
@@ -482,15 +590,43 @@ class TestParts:
         assert {record.part for record in read(release)[1].values()} == {None}
 
 
-def test_the_miniature_is_read_without_a_word(tmp_path: Path) -> None:
-    LAYOUTS[0].make(tmp_path)
-    processor, records = read(tmp_path)
-    assert processor.warnings == []
-    assert len(records) == 14
-    assert b"\r\n" in (tmp_path / "train_val_list.txt").read_bytes()
-    patients = {
-        split: {record.patient_id for record in records.values() if record.split == split}
-        for split in ("train", "test")
-    }
-    assert patients["train"] == {"99901", "99902", "99903", "99904"}
-    assert patients["test"] == {"99905", "99906"}
+@pytest.fixture(scope="module")
+def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("miniature")
+    LAYOUTS[0].make(root)
+    return root
+
+
+class TestMiniatures:
+    def test_the_official_one_is_read_without_a_word(self, miniature: Path) -> None:
+        processor, records = read(miniature)
+        assert processor.warnings == []
+        assert len(records) == 14
+        assert b"\r\n" in (miniature / "train_val_list.txt").read_bytes()
+        patients = {
+            split: {record.patient_id for record in records.values() if record.split == split}
+            for split in ("train", "test")
+        }
+        assert patients["train"] == {"99901", "99902", "99903", "99904"}
+        assert patients["test"] == {"99905", "99906"}
+
+    @pytest.mark.parametrize("layout", LAYOUTS[1:], ids=lambda layout: layout.name)
+    def test_every_layout_says_the_same_of_the_same_images(
+        self, miniature: Path, tmp_path: Path, layout: Layout
+    ) -> None:
+        layout.make(tmp_path / "root")
+        processor, records = read(tmp_path / "root")
+        assert processor.layout.startswith(layout.name[:3]) or layout.name == "Kaggle sample"
+        expected = read(miniature)[1]
+        assert records.keys() == expected.keys()
+        for identity, record in records.items():
+            for part in ("key", "view", "patient_id", "sex", "age", "labels", "excluded"):
+                assert getattr(record, part) == getattr(expected[identity], part), (identity, part)
+            if layout.name != "Kaggle sample":
+                assert record.boxes == expected[identity].boxes
+
+    @pytest.mark.parametrize("layout", [chexpert.LAYOUTS[0], vindrcxr.LAYOUTS[0]])
+    def test_another_dataset_is_refused(self, tmp_path: Path, layout: Layout) -> None:
+        layout.make(tmp_path / "root")
+        with pytest.raises(SourceError, match=r"no image of NIH ChestX-ray14 found.*check the path"):
+            ChestXray14(tmp_path / "root")

@@ -11,6 +11,8 @@ import pydicom
 import pytest
 from pydicom.uid import ImplicitVRLittleEndian, JPEG2000Lossless
 
+from composer.demo import chexpert, chexray14
+from composer.demo.layout import Layout
 from composer.demo.vindrcxr import LAYOUTS
 from processors.base import Box, Label, Record, SourceError
 from processors.vindrcxr import FINDINGS, VinDrCXR
@@ -23,6 +25,7 @@ THIRD = "feedc0de000000000000000000001772"
 TEST = "feedc0de000000000000000000001964"
 HEALTHY = "feedc0de000000000000000000001965"
 DISEASED = "feedc0de000000000000000000001966"
+A, B = "a" * 32, "b" * 32
 KAGGLE_HEADER = "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max"
 BOX_HEADER = "image_id,rad_id,class_name,x_min,y_min,x_max,y_max"
 LABELS_HEADER = ",".join(["image_id", "rad_id", *FINDINGS, "Other diseases", "No finding"])
@@ -180,20 +183,78 @@ class TestLayouts:
             "train: the boxes of 4",
         ]
 
-    def test_bare_images_of_any_name(self, tmp_path: Path) -> None:
-        lay(tmp_path, "train/film 1.dicom", "train/B.dcm", "train/index.html", "train/._B.dcm", "train/C.txt")
+    def test_bare_images(self, tmp_path: Path) -> None:
+        lay(tmp_path, f"train/{A}.dicom", f"train/{B.upper()}.dcm", "train/film 1.dicom")
+        lay(tmp_path, "train/index.html", f"train/._{B}.dcm", "train/C.txt")
         processor, records = read(tmp_path)
         assert processor.layout == "no tables: .dcm and .dicom files in train"
         assert {identity: record.key for identity, record in records.items()} == {
             "film 1": "film 1.dicom",
-            "b": "B.dcm",
+            A: f"{A}.dicom",
+            B: f"{B.upper()}.dcm",
         }
         assert processor.warnings == [
             "no table found for train (expected image_labels_train.csv, annotations_train.csv): these images "
             "are written without labels and boxes"
         ]
         assert {record.excluded for record in records.values()} == {None}
-        assert records["b"].split == "train"
+        assert records[B].split == "train"
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ("00001.jpg", "08001.jpg"),
+            ("00000001_000.png", "00000001_001.png"),
+            (f"{A}0.png", f"{A[:-1]}g.jpeg"),
+        ],
+    )
+    def test_pictures_of_other_names_alone_are_another_dataset(
+        self, tmp_path: Path, names: tuple[str, str]
+    ) -> None:
+        lay(tmp_path, *(f"{split}/{name}" for split in ("train", "test") for name in names))
+        with pytest.raises(SourceError, match=r"no image of VinDr-CXR found"):
+            VinDrCXR(tmp_path)
+
+    def test_nothing_is_said_of_the_folder_of_another_dataset(self, tmp_path: Path) -> None:
+        lay(tmp_path, "a/train/00001.jpg", "a/train/x.zip", f"b/train/{A}.dicom")
+        write(tmp_path / "b" / "train.csv", KAGGLE_HEADER, f"{A},No finding,14,R3,,,,")
+        processor, records = read(tmp_path)
+        assert list(records) == [A]
+        assert processor.warnings == []
+
+    @pytest.mark.parametrize("layout", [chexpert.LAYOUTS[0], chexray14.LAYOUTS[0]])
+    def test_the_miniature_of_another_dataset_is_refused(self, tmp_path: Path, layout: Layout) -> None:
+        layout.make(tmp_path / "root")
+        with pytest.raises(SourceError, match=r"no image of VinDr-CXR found.*check the path"):
+            VinDrCXR(tmp_path / "root")
+
+    @pytest.mark.parametrize("layout", LAYOUTS[1:], ids=lambda layout: layout.name)
+    def test_every_layout_holds_the_same_images(
+        self, miniature: Path, tmp_path: Path, layout: Layout
+    ) -> None:
+        layout.make(tmp_path / "root")
+        processor, records = read(tmp_path / "root")
+        expected = read(miniature)[1]
+        assert records.keys() == expected.keys()
+        resized = "PNG" in layout.name
+        for identity, record in records.items():
+            for part in ("view", "split", "part", "excluded"):
+                assert getattr(record, part) == getattr(expected[identity], part), (identity, part)
+            # What Kaggle states, PhysioNet states too.
+            assert {label for label in record.labels if label.label != "No finding"} <= set(
+                expected[identity].labels
+            )
+            assert len(record.boxes) <= len(expected[identity].boxes)
+            assert (record.box_grid, record.carrier) == (((400, 360), "picture") if resized else (None, ""))
+        assert positives(records[FIRST]) == [
+            ("R10", "Lung Opacity"),
+            ("R8", "Consolidation"),
+            ("R8", "Nodule/Mass"),
+        ]
+        assert records[FIRST].boxes[0] == Box("Lung Opacity", 90, 58, 30, 130, "R10")
+        # The boxes of the resized copy have a grid, so that only the labels of test are missed.
+        assert len(processor.warnings) == 1
+        assert processor.warnings[0].startswith("no table found for test ")
 
     @pytest.mark.parametrize("content", ["empty", "another dataset"])
     def test_another_folder_is_refused(self, tmp_path: Path, content: str) -> None:
@@ -341,21 +402,70 @@ class TestFilesAndRows:
         assert len(records) == 12
 
     def test_an_image_in_both_splits_is_held_out(self, tmp_path: Path) -> None:
-        lay(tmp_path, "train/a.dicom", "train/b.dicom", "test/a.dicom")
-        processor, records = read(tmp_path)
-        assert {identity: record.split for identity, record in records.items()} == {"a": "test", "b": "train"}
-        assert processor.warnings[1:] == ["1 images of train are not used: they are held out in test"]
+        lay(tmp_path, f"train/{A}.dicom", f"train/{B}.dicom", f"test/{A}.dicom")
+        processor = VinDrCXR(tmp_path)
+        records = [(record.identity, record.split) for record in processor.records()]
+        # The first record of an image counts.
+        assert records == [(A, "test"), (A, "train"), (B, "train")]
+        assert processor.warnings[1:] == ["1 images of train are in test too: they count as held out"]
 
 
 class TestDamage:
-    @pytest.mark.parametrize("cell", ["../../etc/passwd", "/etc/passwd", "a/b", "", "a b"])
-    def test_an_id_that_is_none_is_counted(self, release: Path, cell: str) -> None:
+    @pytest.mark.parametrize(
+        "cell",
+        ["../../etc/passwd", "/etc/passwd", "a/b", "", "a b", "..", f"../train/{FIRST}", f"{FIRST}.dicom"],
+    )
+    def test_a_row_that_names_no_image_is_accounted_for(self, release: Path, cell: str) -> None:
         with (release / "annotations" / "annotations_train.csv").open("a") as table:
             table.write(f"{cell},R1,No finding,,,,\n")
         processor, records = read(release)
-        assert len(records) == 12
+        assert len(records) == 13
+        last = len((release / "annotations" / "annotations_train.csv").read_text().splitlines())
+        unusable = records[f"annotations_train.csv row {last}"]
+        assert (unusable.excluded, unusable.file) == ("unusable row", None)
         assert processor.warnings == [
-            "annotations_train.csv: 1 rows are not used: expected an id of letters and digits in image_id"
+            "annotations_train.csv: 1 rows are not used: column 'image_id' holds no id of 32 hexadecimal "
+            f"digits (row {last})"
+        ]
+
+    @pytest.mark.parametrize("name", ["image_labels_train.csv", "image_labels_test.csv"])
+    def test_a_second_row_of_an_image_and_reader_is_a_repeated_one(self, release: Path, name: str) -> None:
+        path = release / "annotations" / name
+        lines = path.read_text().splitlines()
+        write(path, *lines, lines[1].replace(",0,", ",1,"))
+        processor = VinDrCXR(release)
+        records = list(processor.records())
+        identity = lines[1].partition(",")[0]
+        first, again = (record for record in records if record.identity == identity)
+        assert len({(label.label, label.labeller) for label in first.labels}) == len(first.labels)
+        assert (again.labels, again.boxes) == ([], [])
+        assert len(records) == 13
+        assert processor.warnings == []
+
+    def test_the_very_same_row_of_a_box_is_a_repeated_one(self, release: Path) -> None:
+        path = release / "annotations" / "annotations_train.csv"
+        lines = path.read_text().splitlines()
+        write(path, *lines, lines[1], lines[1].replace("90.96", "90.97"))
+        records = list(VinDrCXR(release).records())
+        assert [len(record.boxes) for record in records if record.identity == FIRST] == [4, 0]
+        assert len(records) == 13
+
+    def test_an_unknown_finding_is_kept_and_said(self, release: Path) -> None:
+        with (release / "annotations" / "annotations_train.csv").open("a") as table:
+            table.write(f"{FIRST},R9,Pneumomediastinum,1,2,3,4\n")
+        processor, records = read(release)
+        assert records[FIRST].boxes[-1] == Box("Pneumomediastinum", 1, 2, 2, 2, "R9")
+        assert processor.warnings == [
+            "annotations_train.csv: 1 rows carry the unknown label 'Pneumomediastinum'"
+        ]
+
+    @pytest.mark.parametrize("size", ["2880,", "0,2304", "tall,wide"])
+    def test_a_size_that_is_none_is_counted(self, release: Path, size: str) -> None:
+        write(release / "train_meta.csv", "image_id,dim0,dim1", f"{FIRST},{size}", f"{THIRD},400,360")
+        processor, records = read(release)
+        assert (records[FIRST].box_grid, records[THIRD].box_grid) == (None, (400, 360))
+        assert processor.warnings == [
+            "train_meta.csv: 1 sizes are not used: expected rows and columns in dim0 and dim1"
         ]
 
     @pytest.mark.parametrize("corners", ["1,2,,4", "1,2,x,4", "5,2,5,4", "1,9,3,4", "nan,1,2,3"])
@@ -401,12 +511,12 @@ class TestDamage:
             read(release)
 
     def test_columns_are_found_by_name(self, tmp_path: Path) -> None:
-        lay(tmp_path, "train/a.dicom")
+        lay(tmp_path, f"train/{A}.dicom")
         columns = LABELS_HEADER.replace("rad_id", "rad_ID").split(",")[::-1]
-        cells = ["a" if column == "image_id" else "R7" if column == "rad_ID" else "0" for column in columns]
+        cells = [A if column == "image_id" else "R7" if column == "rad_ID" else "0" for column in columns]
         cells[columns.index("ILD")] = "1"
         write(tmp_path / "image_labels_train.csv", ",".join(columns), ",".join(cells))
-        assert positives(read(tmp_path)[1]["a"]) == [("R7", "ILD")]
+        assert positives(read(tmp_path)[1][A]) == [("R7", "ILD")]
 
     @pytest.mark.parametrize("change", ["crlf", "bom", "gz"])
     def test_resaved_tables_read_the_same(self, release: Path, miniature: Path, change: str) -> None:

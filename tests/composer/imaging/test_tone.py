@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from composer.imaging import Facts, Recipe
 from composer.imaging.dicom import decode
+from composer.imaging.picture import Picture
 from composer.imaging.tone import render
 from tests.composer.imaging.support import (
     NATIVE,
@@ -217,3 +218,41 @@ def test_slope_of_zero_is_not_believed(tmp_path: Path) -> None:
 def test_32_bits_are_computed_without_a_table(tmp_path: Path) -> None:
     stored = np.array([[0, 1 << 31, (1 << 32) - 1]], dtype=np.uint32)
     assert picture(convert_bytes(tmp_path, dicom_bytes(stored)))[0].tolist() == [0, 128, 255]
+
+
+class TestOriginalBits:
+    """PNG of 16 bits whose table tells the bits of the original (PadChest)."""
+
+    @pytest.mark.parametrize(
+        ("bits", "highest", "full_scale"),
+        [
+            # As the publisher saved them: divided by 4096, then 16 bits.
+            (12, 65519, 65519.0),
+            (12, 65535, 65519.0),
+            (10, 16367, 16367.75),
+            # As stored.
+            (12, 4095, 4095.0),
+            (10, 1023, 1023.0),
+            (16, 65535, 65535.0),
+            # No table tells.
+            (None, 65535, 65535.0),
+            (None, 4095, 4095.0),
+            (99, 4095, 4095.0),
+        ],
+    )
+    def test_film_fills_the_range_of_grey(self, bits: int | None, highest: int, full_scale: float) -> None:
+        facts = Facts()
+        stored = np.linspace(0, highest, 1000).reshape(10, 100).astype(np.uint16)
+        levels = render(Picture(stored, original_bits_stored=bits), Recipe(), facts)
+        assert facts.full_scale == pytest.approx(full_scale, abs=0.001)
+        assert facts.flags == []
+        assert levels[-1, -1] == pytest.approx(1, abs=1e-3)
+        assert np.all(np.diff(levels.ravel()) >= 0)
+        assert levels.mean() == pytest.approx(0.5, abs=0.01)
+
+    def test_film_brighter_than_its_table_says_does_not_turn_white(self) -> None:
+        facts = Facts()
+        stored = np.linspace(0, 65535, 1000).reshape(10, 100).astype(np.uint16)
+        levels = render(Picture(stored, original_bits_stored=10), Recipe(), facts)
+        assert facts.flags == ["range_repaired"]
+        assert levels.mean() == pytest.approx(0.5, abs=0.01)

@@ -6,6 +6,8 @@ import gzip
 import io
 import os
 import tarfile
+import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,11 @@ from processors.base import (
     contents,
     entries,
     image_names,
+    path_inside,
     subfolders,
     tar_members,
     walk_images,
+    zip_members,
 )
 
 
@@ -38,6 +42,14 @@ def pack(archive: Path, members: dict[str, bytes]) -> Path:
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
     return archive
+
+
+ZIPPED = {
+    "train/a.jpg": b"first" * 99,
+    "train/deep/b.JPG": bytes(range(256)) * 4,
+    "c.jpg": b"flat",
+    "train/empty.jpg": b"",
+}
 
 
 class TestFolders:
@@ -202,3 +214,151 @@ class TestTar:
             SourceError, match=r"images\.tar: not readable as an uncompressed tar file.*unpack it"
         ):
             list(tar_members(archive, tmp_path, (".png",)))
+
+
+def zip_up(archive: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(archive, "w", method) as packed:
+        packed.mkdir("folder.jpg")
+        for name, content in members.items():
+            packed.writestr(name, content)
+    return archive
+
+
+def bytes_at(root: Path, place: Location) -> bytes:
+    """Return the packed bytes of a member as one who knows the format of a local header reads them."""
+    assert place.offset is not None
+    assert place.size is not None
+    packed = (root / place.path).read_bytes()[place.offset :]
+    assert packed[:4] == b"PK\3\4"
+    start = 30 + int.from_bytes(packed[26:28], "little") + int.from_bytes(packed[28:30], "little")
+    return packed[start : start + place.size]
+
+
+class TestZip:
+    def test_members_are_found_at_their_local_headers(self, tmp_path: Path) -> None:
+        archive = zip_up(tmp_path / "folder" / "train.zip", ZIPPED)
+        found = dict(zip_members(archive, tmp_path, (".jpg",)))
+        assert list(found) == list(ZIPPED)
+        for name, content in ZIPPED.items():
+            assert found[name].path == "folder/train.zip"
+            assert found[name].zipped
+            assert zlib.decompress(bytes_at(tmp_path, found[name]), wbits=-15) == content
+
+    def test_stored_members(self, tmp_path: Path) -> None:
+        archive = zip_up(tmp_path / "train.zip", ZIPPED, zipfile.ZIP_STORED)
+        for name, place in zip_members(archive, tmp_path, (".jpg",)):
+            assert bytes_at(tmp_path, place) == ZIPPED[name]
+
+    def test_an_archive_behind_other_bytes(self, tmp_path: Path) -> None:
+        archive = zip_up(tmp_path / "train.zip", ZIPPED, zipfile.ZIP_STORED)
+        archive.write_bytes(b"#!/bin/sh unpacks itself\n" + archive.read_bytes())
+        for name, place in zip_members(archive, tmp_path, (".jpg",)):
+            assert bytes_at(tmp_path, place) == ZIPPED[name]
+
+    def test_a_member_in_the_form_of_large_archives(self, tmp_path: Path) -> None:
+        archive = tmp_path / "large.zip"
+        with (
+            zipfile.ZipFile(archive, "w") as packed,
+            packed.open("train/a.jpg", "w", force_zip64=True) as member,
+        ):
+            member.write(b"content")
+        ((name, place),) = zip_members(archive, tmp_path, (".jpg",))
+        assert (name, bytes_at(tmp_path, place)) == ("train/a.jpg", b"content")
+
+    def test_other_members_are_passed_over(self, tmp_path: Path) -> None:
+        archive = zip_up(
+            tmp_path / "a.zip", {"__MACOSX/train/._a.jpg": b"mac", "README.txt": b"text", "a.jpg.md5": b"0"}
+        )
+        assert list(zip_members(archive, tmp_path, (".jpg",))) == []
+
+    def test_several_endings(self, tmp_path: Path) -> None:
+        archive = zip_up(tmp_path / "a.zip", {"b.PNG": b"", "a.jpg": b"", "c.dcm": b""})
+        assert [name for name, _ in zip_members(archive, tmp_path, (".jpg", ".png"))] == ["b.PNG", "a.jpg"]
+
+    def test_names_in_other_alphabets(self, tmp_path: Path) -> None:
+        archive = zip_up(tmp_path / "a.zip", {"\u9aa8/\u80f8.jpg": b"content"}, zipfile.ZIP_STORED)
+        ((name, place),) = zip_members(archive, tmp_path, (".jpg",))
+        assert (name, bytes_at(tmp_path, place)) == ("\u9aa8/\u80f8.jpg", b"content")
+
+    @pytest.mark.parametrize("kept", [0, 40, 700, -30, -1])
+    def test_an_archive_that_is_cut_short_is_named_with_the_remedy(self, tmp_path: Path, kept: int) -> None:
+        archive = zip_up(tmp_path / "cut.zip", ZIPPED)
+        archive.write_bytes(archive.read_bytes()[:kept])
+        with pytest.raises(SourceError, match=r"cut\.zip: not readable as a zip file .*; download it again"):
+            list(zip_members(archive, tmp_path, (".jpg",)))
+
+    @pytest.mark.parametrize("form", ["text", "absent", "folder"])
+    def test_what_is_no_zip_file_is_named(self, tmp_path: Path, form: str) -> None:
+        archive = tmp_path / "train.zip"
+        if form == "text":
+            archive.write_bytes(b"<html>Quota exceeded</html>")
+        elif form == "folder":
+            archive.mkdir()
+        with pytest.raises(SourceError, match=r"train\.zip: not readable as a zip file"):
+            list(zip_members(archive, tmp_path, (".jpg",)))
+
+    @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    def test_an_unusual_method_is_to_be_unpacked(self, tmp_path: Path, method: int) -> None:
+        archive = zip_up(tmp_path / "odd.zip", {"a.jpg": b"a" * 99}, method)
+        with pytest.raises(SourceError, match=r"odd\.zip: encrypted or packed by an unusual method; unpack"):
+            list(zip_members(archive, tmp_path, (".jpg",)))
+        # Only the images are read.
+        assert list(zip_members(archive, tmp_path, (".png",))) == []
+
+    def test_an_encrypted_archive_is_to_be_unpacked(self, tmp_path: Path) -> None:
+        archive = zip_up(tmp_path / "secret.zip", {"a.jpg": b"a"})
+        content = bytearray(archive.read_bytes())
+        # The general purpose flags of the last entry of the central directory.
+        content[content.rindex(b"PK\1\2") + 8] |= 1
+        archive.write_bytes(content)
+        with pytest.raises(SourceError, match=r"secret\.zip: encrypted or packed .*; unpack it"):
+            list(zip_members(archive, tmp_path, (".jpg",)))
+
+
+class TestPathInside:
+    @pytest.mark.parametrize(
+        ("cell", "path"),
+        [
+            ("a.png", "a.png"),
+            ("images/a.png", "images/a.png"),
+            ("images\\deep\\a.png", "images/deep/a.png"),
+            ("images//a.png", "images/a.png"),
+            ("./images/./a.png", "images/a.png"),
+            ("images/a.png/", "images/a.png"),
+            ("...", "..."),
+            ("a..b/..c/d..", "a..b/..c/d.."),
+            (" a b/c,d.png", " a b/c,d.png"),
+            ("~/a.png", "~/a.png"),
+            ("\u9aa8/\u80f8.jpg", "\u9aa8/\u80f8.jpg"),
+        ],
+    )
+    def test_paths_below_the_root(self, cell: str, path: str) -> None:
+        assert path_inside(cell) == path
+
+    @pytest.mark.parametrize(
+        "cell",
+        [
+            "..",
+            "../a.png",
+            "images/../../a.png",
+            # It would lead back in, but nothing of a release is written so.
+            "images/../a.png",
+            "images\\..\\a.png",
+            "images/..\\../a.png",
+            "a/..",
+            "/etc/passwd",
+            "\\a.png",
+            "//server/share/a.png",
+            "\\\\server\\share\\a.png",
+            "C:/a.png",
+            "C:a.png",
+            "c:\\a.png",
+            "a\0.png",
+            "",
+            ".",
+            "./",
+        ],
+    )
+    def test_paths_that_lead_elsewhere_or_nowhere(self, cell: str) -> None:
+        assert path_inside(cell) is None

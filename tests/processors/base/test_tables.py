@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import warnings
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,20 @@ def put(path: Path, text: str) -> Path:
     return path
 
 
+def zipped(*members: tuple[str, str]) -> bytes:
+    """Return a zip file of the named texts."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in members:
+            archive.writestr(name, text)
+    return content.getvalue()
+
+
+# The packed bytes begin after a local header of 30 bytes and the name.
+DAMAGED = zipped(("t.csv", "a\n1\n" * 99))
+DAMAGED = DAMAGED[:36] + b"\xff\xff\xff" + DAMAGED[39:]
+
+
 class TestFindTable:
     def test_letter_case_does_not_matter(self, tmp_path: Path) -> None:
         path = put(tmp_path / "Train.CSV", "a\n")
@@ -51,6 +67,22 @@ class TestFindTable:
         put(tmp_path / "train.csv.gz", "")
         path = put(tmp_path / "train.csv", "a\n")
         assert find_table([tmp_path], "train.csv") == path
+
+    def test_a_zipped_table_stands_in_after_the_others(self, tmp_path: Path) -> None:
+        last = put(tmp_path / "Train.csv.ZIP", "")
+        # The images of the split, not its table.
+        put(tmp_path / "train.zip", "")
+        assert find_table([tmp_path], "train.csv") == last
+        second = put(tmp_path / "train.csv.gz", "")
+        assert find_table([tmp_path], "train.csv") == second
+        first = put(tmp_path / "train.csv", "a\n")
+        assert find_table([tmp_path], "train.csv") == first
+
+    @pytest.mark.parametrize("packed", [".gz", ".zip"])
+    def test_a_packed_table_of_the_first_name_wins(self, tmp_path: Path, packed: str) -> None:
+        put(tmp_path / "old.csv", "a\n")
+        path = put(tmp_path / f"new.csv{packed}", "")
+        assert find_table([tmp_path], "new.csv", "old.csv") == path
 
     def test_the_first_name_wins_within_a_folder(self, tmp_path: Path) -> None:
         put(tmp_path / "old.csv", "a\n")
@@ -238,6 +270,72 @@ class TestTable:
         if content:
             with pytest.raises(SourceError, match=rf"{name}: not readable as a list .*again"):
                 read_lines(tmp_path / name)
+
+
+class TestZippedTable:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            pytest.param("a,b\n1,2\n3,4\n", id="plain"),
+            pytest.param("\ufeffa,b\n1,2\n3,4\n", id="byte-order-mark"),
+            pytest.param("a,b\r\n1,2\r\n3,4\r\n", id="crlf"),
+            pytest.param("a,b\n1,2\n3,4", id="no-last-line-end"),
+            pytest.param("a,b\n1,2,\n3,4,\n", id="comma-on-rows"),
+        ],
+    )
+    @pytest.mark.parametrize("suffix", [".csv.zip", ".CSV.ZIP"])
+    def test_it_reads_like_the_plain_one(self, tmp_path: Path, text: str, suffix: str) -> None:
+        path = tmp_path / f"table{suffix}"
+        path.write_bytes(zipped(("table.csv", text)))
+        table = Table(path, columns=("a", "b"))
+        assert list(table.rows("a", "b")) == [("1", "2"), ("3", "4")]
+        assert table.path == path
+
+    @pytest.mark.parametrize("name", ["table.csv", "another name.csv", "deep/in/a folder/table.csv"])
+    def test_the_name_inside_does_not_matter(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / "t.csv.zip").write_bytes(zipped((name, "a\n1\n")))
+        assert list(Table(tmp_path / "t.csv.zip").rows("a")) == [("1",)]
+
+    def test_what_macos_adds_is_no_table(self, tmp_path: Path) -> None:
+        packed = zipped(("t.csv", "a\n1\n"), ("__MACOSX/._t.csv", "\0\5\26\7"))
+        (tmp_path / "t.csv.zip").write_bytes(packed)
+        assert list(Table(tmp_path / "t.csv.zip").rows("a")) == [("1",)]
+
+    @pytest.mark.parametrize("text", ["a,b,c\n1,2,3\n4,5", "a,b,c\r\n1,2,3\r\n4"])
+    def test_a_cut_last_line_is_an_error(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / "t.csv.zip").write_bytes(zipped(("t.csv", text)))
+        with pytest.raises(SourceError, match=r"t\.csv\.zip: the last line is cut; download it again"):
+            Table(tmp_path / "t.csv.zip")
+
+    @pytest.mark.parametrize(
+        ("content", "reason"),
+        [
+            pytest.param(b"a\n1\n", "not a zip file", id="plain-under-the-packed-name"),
+            pytest.param(zipped(("t.csv", "a\n1\n"))[:-9], "not a zip file", id="cut-short"),
+            pytest.param(zipped(), "0 files inside, expected one table", id="empty"),
+            pytest.param(
+                zipped(("t.csv", "a\n1\n"), ("u.csv", "a\n1\n")),
+                "2 files inside, expected one table",
+                id="two-tables",
+            ),
+            pytest.param(DAMAGED, "", id="damaged"),
+            pytest.param(
+                zipped(("t.csv", "a\n1\n" * 99)).replace(b"t.csv", b"u.csv", 1), "differ", id="two-names"
+            ),
+        ],
+    )
+    def test_a_broken_file_is_named_with_the_remedy(
+        self, tmp_path: Path, content: bytes, reason: str
+    ) -> None:
+        (tmp_path / "t.csv.zip").write_bytes(content)
+        with pytest.raises(
+            SourceError, match=rf"t\.csv\.zip: not readable as a CSV table .*{reason}.*unpack it again"
+        ):
+            Table(tmp_path / "t.csv.zip")
+
+    def test_a_list_reads_the_same(self, tmp_path: Path) -> None:
+        (tmp_path / "list.txt.zip").write_bytes(zipped(("list.txt", "\ufeffa\r\n\r\n b \r\n")))
+        assert read_lines(tmp_path / "list.txt.zip") == ["a", "b"]
 
 
 class TestReadLines:

@@ -1,0 +1,44 @@
+"""What a DICOM header says, without its pixels."""
+
+import io
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom import dcmread
+
+from composer.imaging.facts import Facts
+from composer.imaging.header import note_codes
+from composer.imaging.refusal import Reason, Refusal
+from composer.imaging.source import Source
+
+_KEYWORDS = ["PatientSex", "PatientAge", "ViewPosition", "PatientOrientation"]
+
+
+def scan_header(source: Source) -> Facts:
+    """Return the transfer syntax and the codes of the patient and the view; all other facts are blank.
+
+    May run in several threads. pydicom warns of oddities through `warnings`.
+
+    Raises
+    ------
+    Refusal
+        damaged, whatever the trouble; of a member of an archive also as `Source.read`.
+    """
+    facts = Facts()
+    try:
+        with _open(source) as stream:
+            dataset = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=_KEYWORDS)
+            syntax = dataset.file_meta.get("TransferSyntaxUID")
+            facts.transfer_syntax = None if syntax is None else str(syntax)
+            note_codes(dataset, facts)
+    except Refusal:
+        raise
+    except Exception as error:  # pydicom raises whatever a broken file provokes
+        text = f"the header cannot be read ({type(error).__name__}); fetch the file again"
+        raise Refusal(Reason.DAMAGED, text) from error
+    return facts
+
+
+def _open(source: Source) -> BinaryIO:
+    # Of a file only the beginning is read.
+    return io.BytesIO(source.read()) if source.offset is not None else Path(source.path).open("rb")

@@ -1,0 +1,174 @@
+"""A look before the run: what was recognised, what would be done, and what it would cost."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.uid import UID
+
+from composer.accounts import planned_counts
+from composer.compose import tasks, unwritten
+from composer.datasets import Dataset, warnings_of
+from composer.imaging import Refusal, scan_header
+from composer.pool import Lost, Pool
+from composer.records import source_of
+from composer.sample import spread
+from composer.worker import CRASHED, Outcome, Task, try_image
+
+# How many images of a dataset are decoded; at how many more it is looked which coding they have, or whether
+# the file that a table promises is there.
+_DECODED, _LOOKED_AT = 24, 200
+_THREADS = 16
+_DICOM_SUFFIXES = (".dcm", ".dicom")
+
+
+class FileType(NamedTuple):
+    """Sampled files of one format and coding: how many were decoded, and why others were not."""
+
+    name: str
+    sampled: int
+    decoded: int
+    failures: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What is known of a dataset before its run; ``bytes`` and ``seconds`` are predictions from the sample.
+
+    ``absent`` of ``looked_for`` sampled files that tables promise were not there. ``enlarged`` of the decoded
+    sample have too few pixels.
+    """
+
+    dataset: Dataset
+    by_status: Counter[str]
+    by_rule: Counter[str]
+    to_do: int
+    file_types: list[FileType]
+    looked_for: int
+    absent: int
+    enlarged: int
+    bytes: int
+    seconds: float
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def decoded(self) -> int:
+        """How many images of the sample were decoded."""
+        return sum(each.decoded for each in self.file_types)
+
+
+def preview(datasets: Sequence[Dataset], workers: int) -> Iterator[Preview]:
+    """Look at every dataset and decode a sample of it; nothing is written."""
+    with Pool(try_image, workers) as pool:
+        for dataset in datasets:
+            yield _preview(dataset, pool, workers)
+
+
+def _preview(dataset: Dataset, pool: Pool[Task, Outcome], workers: int) -> Preview:
+    chosen, weights = spread(dataset.plan, _DECODED)
+    rare, looked_for, absent = _look_at_files(dataset)
+    rows = np.concatenate([chosen, np.setdiff1d(rare, chosen)])
+    outcomes = _try(dataset, rows, pool)
+    to_do = unwritten(dataset).num_rows
+    by_status, by_rule = planned_counts(dataset.plan, dataset.repeated)
+    weighted = [
+        (outcome, weight)
+        for row, weight in zip(chosen.tolist(), weights.tolist(), strict=True)
+        if (outcome := outcomes[row]).facts is not None
+    ]
+    done = [outcome for outcome in outcomes.values() if outcome.facts is not None]
+    return Preview(
+        dataset,
+        by_status,
+        by_rule,
+        to_do,
+        _file_types(outcomes.values()),
+        looked_for,
+        absent,
+        enlarged=sum("upscaled" in outcome.facts.flags for outcome in done if outcome.facts),
+        bytes=round(to_do * _mean((outcome.bytes or 0, weight) for outcome, weight in weighted)),
+        seconds=to_do * _mean((_seconds(outcome), weight) for outcome, weight in weighted) / workers,
+        warnings=warnings_of(dataset),
+    )
+
+
+def _mean(weighted: Iterable[tuple[float, float]]) -> float:
+    values, weights = zip(*pairs, strict=True) if (pairs := list(weighted)) else ((0.0,), (1.0,))
+    return float(np.average(values, weights=weights))
+
+
+def _seconds(outcome: Outcome) -> float:
+    facts = outcome.facts
+    assert facts is not None
+    return (facts.read_ms + facts.decode_ms + facts.tone_ms + facts.encode_ms) / 1000
+
+
+def _try(dataset: Dataset, rows: NDArray[np.int64], pool: Pool[Task, Outcome]) -> dict[int, Outcome]:
+    row_of = dict(zip(dataset.plan["number"].take(rows).to_pylist(), rows.tolist(), strict=True))
+    outcomes = {}
+    for task, result in pool.map(tasks(dataset, dataset.plan.take(rows))):
+        lost = Outcome(task.number, task.identity, task.carrier, reason=CRASHED)
+        outcomes[row_of[task.number]] = lost if isinstance(result, Lost) else result
+    return outcomes
+
+
+def _look_at_files(dataset: Dataset) -> tuple[NDArray[np.int64], int, int]:
+    """Return two rows of every transfer syntax seen, how many files were looked for, and how many lack."""
+    rows, _ = spread(dataset.plan, _LOOKED_AT)
+    cells = dataset.plan.take(rows).to_pylist()
+    with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as threads:
+        warnings.simplefilter("ignore")
+        codings = list(threads.map(lambda row: _coding(dataset, row), cells))
+    seen: Counter[str] = Counter()
+    rare = []
+    for row, coding in zip(rows.tolist(), codings, strict=True):
+        if coding and seen[coding] < 2:
+            rare.append(row)
+            seen[coding] += 1
+    return np.array(rare, np.int64), len(rows), codings.count(None)
+
+
+def _coding(dataset: Dataset, row: dict[str, Any]) -> str | None:
+    """Return the transfer syntax of a DICOM file, an empty text for others, None when there is no file."""
+    source = source_of(dataset.processor.root, row)
+    if not Path(source.path).exists():
+        return None
+    if not row["key"].lower().endswith(_DICOM_SUFFIXES):
+        return ""
+    try:
+        return scan_header(source).transfer_syntax or ""
+    except Refusal:
+        return ""
+
+
+def _file_types(outcomes: Iterable[Outcome]) -> list[FileType]:
+    reasons: dict[str, list[str | None]] = {}
+    for outcome in outcomes:
+        reasons.setdefault(_type_name(outcome), []).append(outcome.reason)
+    return [
+        FileType(name, len(found), found.count(None), dict(Counter(reason for reason in found if reason)))
+        for name, found in sorted(reasons.items())
+    ]
+
+
+def _type_name(outcome: Outcome) -> str:
+    facts = outcome.facts
+    if facts is None:
+        return "not decoded"
+    coding = f", {UID(facts.transfer_syntax).name}" if facts.transfer_syntax else ""
+    return f"{facts.source_format}{coding}, {facts.bits_stored} bits"
+
+
+def space_at(path: Path) -> tuple[Path, int]:
+    """Return the nearest existing folder above ``path``, or itself, and the free bytes there."""
+    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    return existing, shutil.disk_usage(existing).free

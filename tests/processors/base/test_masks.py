@@ -1,0 +1,104 @@
+"""Run-length masks against arrays that are filled pixel by pixel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from pycocotools import mask as coco
+
+from processors.base.masks import union_of_runs
+
+# pycocotools decodes in a way that numpy 2 is to give up.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+Grid = NDArray[np.bool_]
+
+
+def decoded(runs: str, rows: int, columns: int) -> Grid:
+    coded: Any = {"counts": runs.encode("ascii"), "size": [rows, columns]}
+    grid: Grid = coco.decode(coded).astype(bool)
+    assert grid.shape == (rows, columns)
+    return grid
+
+
+def drawn(runs: list[int], rows: int, columns: int) -> Grid:
+    """Fill one region as the docstring says it: down the columns, outside and inside in turn."""
+    grid = np.zeros((rows, columns), dtype=bool)
+    position = 0
+    for number, length in enumerate(runs):
+        for place in range(position, position + length):
+            grid[place % rows, place // rows] = number % 2 == 1
+        position += length
+    return grid
+
+
+@st.composite
+def regions_on_a_grid(draw: st.DrawFn) -> tuple[list[list[int]], int, int]:
+    rows, columns = draw(st.integers(1, 12)), draw(st.integers(1, 12))
+    # Sorted places cut the grid into runs; the first may be empty, and what follows the last is left out.
+    places = st.lists(st.integers(0, rows * columns), max_size=9, unique=True).map(sorted)
+    cuts = draw(st.lists(places, min_size=1, max_size=4))
+    return [np.diff([0, *cut]).tolist() for cut in cuts], rows, columns
+
+
+@given(regions_on_a_grid())
+def test_the_union_is_that_of_the_arrays(case: tuple[list[list[int]], int, int]) -> None:
+    regions, rows, columns = case
+    expected = np.logical_or.reduce([drawn(runs, rows, columns) for runs in regions])
+    np.testing.assert_array_equal(decoded(union_of_runs(regions, rows, columns), rows, columns), expected)
+
+
+@given(regions_on_a_grid())
+def test_order_and_repetition_of_regions_do_not_matter(case: tuple[list[list[int]], int, int]) -> None:
+    regions, rows, columns = case
+    again = union_of_runs([*regions[::-1], regions[0]], rows, columns)
+    np.testing.assert_array_equal(
+        decoded(again, rows, columns), decoded(union_of_runs(regions, rows, columns), rows, columns)
+    )
+
+
+def test_runs_go_down_the_columns() -> None:
+    # Four outside, three inside: on three rows the fifth pixel is the second of the second column.
+    grid = decoded(union_of_runs([[4, 3]], 3, 4), 3, 4)
+    np.testing.assert_array_equal(grid, [[0, 0, 1, 0], [0, 1, 0, 0], [0, 1, 0, 0]])
+
+
+def test_a_region_that_fills_the_grid_to_its_last_pixel() -> None:
+    assert decoded(union_of_runs([[0, 12]], 3, 4), 3, 4).all()
+    assert decoded(union_of_runs([[11, 1]], 3, 4), 3, 4)[2, 3]
+
+
+@pytest.mark.parametrize("regions", [[[]], [[12]], [[0, 0]], [[], [12]]])
+def test_nothing_inside(regions: list[list[int]]) -> None:
+    assert not decoded(union_of_runs(regions, 3, 4), 3, 4).any()
+
+
+@pytest.mark.parametrize(
+    ("regions", "message"),
+    [
+        ([[4, 9]], "2 runs over 13 pixels do not fit on 3 x 4"),
+        ([[13]], "1 runs over 13 pixels do not fit on 3 x 4"),
+        ([[4, 3], [0, 14]], "2 runs over 14 pixels do not fit on 3 x 4"),
+        ([[4, -1]], "2 runs over 3 pixels do not fit on 3 x 4"),
+        ([[-4, 10]], "2 runs over 6 pixels do not fit on 3 x 4"),
+    ],
+)
+def test_runs_off_the_grid_are_refused(regions: list[list[int]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        union_of_runs(regions, 3, 4)
+
+
+@pytest.mark.parametrize("regions", [[[1, 1, 0, 1], [1, 1, 0, 1]], [[0, 1, 0, 2], [0, 1, 0, 2]]])
+def test_an_empty_run_between_two_others_joins_them(regions: list[list[int]]) -> None:
+    gap = regions[0][0]
+    joined = [gap, sum(regions[0]) - gap]
+    assert union_of_runs(regions, 3, 4) == union_of_runs([joined], 3, 4)
+
+
+def test_no_region_is_a_mask_without_a_pixel() -> None:
+    assert union_of_runs([], 3, 4) == union_of_runs([[12]], 3, 4)
