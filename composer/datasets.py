@@ -20,7 +20,7 @@ from composer.records import table_of
 from composer.settings import Settings
 from composer.yaml_file import did_you_mean
 from processors import all_processors
-from processors.base import UNUSABLE, Processor, SourceError
+from processors.base import Processor, SourceError
 
 log = logging.getLogger(__name__)
 
@@ -157,6 +157,8 @@ def _announce(dataset: Dataset) -> None:
     log.info("%s: %s in %s; %s", dataset.name, processor.layout, processor.root, tables)
     published = "; ".join(f"{release.images:,} in {release.name}" for release in processor.releases)
     log.info("%s: %s images found; published: %s", dataset.name, f"{plan.num_rows:,}", published)
+    for entry in plan["excluded"].drop_null().value_counts().to_pylist():
+        log.info("%s: %s images are left out: %s", dataset.name, f"{entry['counts']:,}", entry["values"])
     for warning in warnings_of(dataset):
         log.warning("%s: %s", dataset.name, warning)
 
@@ -164,9 +166,6 @@ def _announce(dataset: Dataset) -> None:
 def warnings_of(dataset: Dataset) -> list[str]:
     """Return what the user should know: what the source noticed, and what differs from the last run."""
     warnings = list(dataset.processor.warnings)
-    for entry in dataset.plan["excluded"].drop_null().value_counts().to_pylist():
-        if entry["values"] != UNUSABLE:
-            warnings.append(f"{entry['counts']:,} images are left out: {entry['values']}")
     if dataset.repeated:
         warnings.append(f"{dataset.repeated:,} rows repeat an image; the first counts")
     previous = dataset.previous_plan

@@ -62,6 +62,8 @@ _CLASS_LABEL_FROM = ("CheXpert", _EXPERTS)
 _ROW_COLUMNS = ("Sex", "Age", "Frontal/Lateral", "AP/PA")
 # What CheXlocalize publishes for its images: a path and labels.
 _LABELS_ONLY = ("val_labels.csv", "test_labels.csv", "test.csv")
+# Frontal ones; LL and RL stand beside 17 frontal films.
+_POSITIONS = ("", "AP", "PA", "LL", "RL")
 _SEX: dict[str, Literal["M", "F"]] = {"Male": "M", "Female": "F"}
 _MEDAI = "medai/datasets/chexpert.py of github.com/pdpino/medical-ai"
 
@@ -124,7 +126,7 @@ class _ImageTable:
     """A table with one row per image, and the values of its labeller by identity."""
 
     def __init__(self, path: Path, labeller: str, warnings: list[str]) -> None:
-        columns = () if path.name.lower().removesuffix(".gz") in _LABELS_ONLY else _ROW_COLUMNS
+        columns = () if path.name.lower().startswith(_LABELS_ONLY) else _ROW_COLUMNS
         self.labeller = labeller
         self._table = Table(path, columns=("Path", *columns, *OBSERVATIONS))
         self.values: dict[str, Values] = {}
@@ -328,6 +330,7 @@ class CheXpert(Processor):
             # Kaggle's copies of the small release have no folder of that name, only paths in the tables.
             told_by_paths = not self._is_small(sources[number][1])
             statements = _Statements(tables[number:])
+            odd_positions = 0
             for image, native in () if table.values.keys() <= listed else table.rows():
                 identity = image.identity
                 if identity in listed:
@@ -336,6 +339,7 @@ class CheXpert(Processor):
                 record = self._record(self._on_disk(image), native.get("AP/PA"))
                 if told_by_paths and _SMALL.search(native["Path"]):
                     record.carrier = _CARRIER_SMALL
+                odd_positions += native.get("AP/PA", "") not in _POSITIONS
                 record.sex = _SEX.get(native.get("Sex", ""))
                 record.age = _years(native.get("Age", ""))
                 record.native = native
@@ -344,6 +348,11 @@ class CheXpert(Processor):
             for image in table.repeated:
                 yield self._record(image)
             yield from table.unusable
+            if odd_positions:
+                self.warnings.append(
+                    f"{sources[number][1].name}: {odd_positions:,} cells of column 'AP/PA' are not used: "
+                    f"expected {', '.join(_POSITIONS[1:])} or a blank"
+                )
 
     def _on_disk(self, image: _Image) -> _Image:
         """Return the image with the suffix that files of its split have here."""

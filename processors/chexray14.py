@@ -279,6 +279,7 @@ class ChestXray14(Processor):
         # Most cells are alike; equal ones share their labels.
         labels_of: dict[str, list[Label]] = {}
         unknown: Counter[str] = Counter()
+        odd_views = 0
         rows = zip(names, _natives(table), people, strict=True)
         for row, (name, native, (sex, age)) in enumerate(rows, start=2):
             if name is None:
@@ -291,6 +292,7 @@ class ChestXray14(Processor):
             record = self._record(name, boxes, lists)
             record.file = self._images.get(name.lower())
             record.view = _VIEWS.get(native["View Position"], "unknown")
+            odd_views += record.view == "unknown"
             record.sex = _SEX.get(sex)
             record.age = age_in_years(age)
             record.labels = labels
@@ -298,6 +300,11 @@ class ChestXray14(Processor):
             record.part = parts.get(name)
             yield record
         self.warnings += unusable.warnings
+        if odd_views:
+            self.warnings.append(
+                f"{path.name}: {odd_views:,} cells of column 'View Position' are not used: expected PA, AP "
+                "or a blank; these views are unknown"
+            )
         self.warnings += [
             f"{count:,} rows carry the unknown label {label!r}" for label, count in unknown.items()
         ]

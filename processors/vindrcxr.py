@@ -275,8 +275,10 @@ class VinDrCXR(Processor):
                 name = tables.pop("Kaggle").name
                 self.warnings.append(f"{name} of Kaggle is not used: the tables of PhysioNet are here")
             self._tables[split] = tables
-        self._size_tables = [path for split in _SPLITS if (path := find_table(near, f"{split}_meta.csv"))]
-        paths = [*(path for tables in self._tables.values() for path in tables.values()), *self._size_tables]
+        sizes = {split: find_table(near, f"{split}_meta.csv") for split in _SPLITS}
+        self._size_tables = {split: path for split, path in sizes.items() if path is not None}
+        paths = [path for tables in self._tables.values() for path in tables.values()]
+        paths += self._size_tables.values()
         self.tables += map(self.relative, paths)
         self._tell_absent()
 
@@ -304,12 +306,11 @@ class VinDrCXR(Processor):
 
     def records(self) -> Iterator[Record]:
         """Yield every image that the tables name, then the files that no row names."""
-        grids = self._read_grids()
         held_out: set[str] = set()
         for split in _SPLITS:
             found: set[str] = set()
             unplaced = 0
-            for record in self._records_of(split, grids):
+            for record in self._records_of(split, self._read_grids(split)):
                 found.add(record.identity)
                 unplaced += bool(record.boxes and record.box_grid is None and record.carrier == _PICTURE)
                 yield record
@@ -322,9 +323,12 @@ class VinDrCXR(Processor):
                 )
             held_out = found
 
-    def _records_of(self, split: Split, grids: dict[str, tuple[int, int]]) -> Iterator[Record]:
+    def _records_of(self, split: Split, grids: dict[str, tuple[int, int] | None]) -> Iterator[Record]:
         readings = self._read(split)
         listed, images = readings.images, self._images[split]
+        if not self._tables[split]:
+            # Kaggle has no labels for its test images; the table of their sizes names them all.
+            listed |= dict.fromkeys(grids)
         for identity in listed:
             record = _record(identity, images.get(identity), split)
             record.labels = readings.labels.get(identity, [])
@@ -358,22 +362,25 @@ class VinDrCXR(Processor):
                 )
         return readings
 
-    def _read_grids(self) -> dict[str, tuple[int, int]]:
+    def _read_grids(self, split: Split) -> dict[str, tuple[int, int] | None]:
         """Return rows and columns of the original images, to which the boxes of resized copies refer."""
-        grids: dict[str, tuple[int, int]] = {}
+        grids: dict[str, tuple[int, int] | None] = {}
         columns = ("image_id", "dim0", "dim1")
-        for path in self._size_tables:
-            unread = 0
-            for identity, *cells in Table(path, columns=columns).rows(*columns):
-                size = floats(cells)
-                if size is None or min(size) < 1:
-                    unread += 1
-                else:
-                    grids[identity.lower()] = (int(size[0]), int(size[1]))
-            if unread:
-                self.warnings.append(
-                    f"{path.name}: {unread:,} sizes are not used: expected rows and columns in dim0 and dim1"
-                )
+        path = self._size_tables.get(split)
+        if path is None:
+            return grids
+        unread = 0
+        for identity, *cells in Table(path, columns=columns).rows(*columns):
+            size = floats(cells)
+            is_usable = _ID.fullmatch(identity) is not None and size is not None and min(size) >= 1
+            unread += not is_usable
+            if _ID.fullmatch(identity):
+                grids[identity.lower()] = (int(size[0]), int(size[1])) if size and is_usable else None
+        if unread:
+            self.warnings.append(
+                f"{path.name}: {unread:,} sizes are not used: expected an id of 32 hexadecimal digits in "
+                "image_id, rows and columns in dim0 and dim1"
+            )
         return grids
 
 

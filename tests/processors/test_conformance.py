@@ -1,18 +1,22 @@
-"""What holds for every processor: put a module into `processors/` and these tests apply to it."""
+"""What holds for every processor: put a module into `processors/` and these tests apply to it.
+
+So do those of its tables and files in `test_conformance_tables.py` and `test_conformance_files.py`.
+"""
 
 from __future__ import annotations
 
-import gzip
 import importlib
+import math
 import os
-import shutil
 import sys
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from pycocotools import mask as coco
 
 import composer.demo
 import processors
@@ -20,53 +24,12 @@ from composer.demo import layouts_of, make_miniatures
 from composer.demo.layout import Layout
 from processors import all_processors
 from processors.base import VIEWS, Processor, Record, SourceError, Split
-from tests.processors.releases import lay
+from tests.processors.copies import is_inside, linked_copy, read
 
 # A warning of a library about a table would be shown to every user.
 pytestmark = pytest.mark.filterwarnings("error")
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
-
-
-MINIATURES = [(processor, layout) for processor in all_processors() for layout in layouts_of(processor)]
-
-
-@pytest.fixture(
-    params=MINIATURES,
-    ids=[f"{each.folder}: {layout.name}" for each, layout in MINIATURES],
-    scope="module",
-)
-def miniature(request: pytest.FixtureRequest) -> tuple[type[Processor], Layout]:
-    pair: tuple[type[Processor], Layout] = request.param
-    return pair
-
-
-@pytest.fixture(scope="module")
-def source(miniature: tuple[type[Processor], Layout]) -> type[Processor]:
-    return miniature[0]
-
-
-@pytest.fixture(scope="module")
-def layout(miniature: tuple[type[Processor], Layout]) -> Layout:
-    return miniature[1]
-
-
-@pytest.fixture(scope="module")
-def root(miniature: tuple[type[Processor], Layout], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make the miniature of the layout."""
-    source, layout = miniature
-    folder = tmp_path_factory.mktemp(source.folder) / "root"
-    layout.make(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def records(source: type[Processor], root: Path) -> list[Record]:
-    return read(source, root)
-
-
-def read(source: type[Processor], root: Path) -> list[Record]:
-    return sorted(source(root).records(), key=lambda record: record.identity)
 
 
 class TestForm:
@@ -147,6 +110,35 @@ class TestRecords:
                 assert box.width > 0 <= box.x <= columns - box.width
                 assert box.height > 0 <= box.y <= rows - box.height
 
+    def test_outlines_fill_their_boxes(self, records: list[Record]) -> None:
+        for box in (box for record in records for box in record.boxes if box.outline is not None):
+            outline = box.outline or ()
+            assert len(outline) >= 6
+            assert len(outline) % 2 == 0
+            assert all(map(math.isfinite, outline))
+            for corners, start, length in (
+                (outline[::2], box.x, box.width),
+                (outline[1::2], box.y, box.height),
+            ):
+                assert min(corners) == pytest.approx(start, abs=1e-6)
+                assert max(corners) == pytest.approx(start + length, abs=1e-6)
+
+    def test_masks_are_runs_of_coco(self, records: list[Record]) -> None:
+        for record in records:
+            assert len({(mask.label, mask.labeller) for mask in record.masks}) == len(record.masks)
+            for mask in record.masks:
+                assert mask.label
+                assert min(mask.rows, mask.columns) > 0
+                runs: Any = {"counts": mask.runs.encode(), "size": [mask.rows, mask.columns]}
+                with warnings.catch_warnings():
+                    # pycocotools has not caught up with numpy 2.
+                    warnings.simplefilter("ignore", DeprecationWarning)
+                    pixels = coco.decode(runs)
+                assert pixels.shape == (mask.rows, mask.columns)
+                # A string that was cut or is of another grid decodes all the same, into other pixels.
+                again: Any = coco.encode(pixels)
+                assert again["counts"].decode() == mask.runs
+
     def test_native_cells_are_text(self, records: list[Record]) -> None:
         for record in records:
             for column, cell in record.native.items():
@@ -159,9 +151,7 @@ class TestRecords:
                 continue
             path, offset, size, zipped = record.file
             assert offset is not None or not zipped
-            assert not PurePosixPath(path).is_absolute()
-            assert ".." not in PurePosixPath(path).parts
-            assert "\\" not in path
+            assert is_inside(path)
             assert (root / path).is_file(), path
             assert (offset is None) == (size is None)
             if offset is not None and size is not None:
@@ -229,7 +219,7 @@ class TestReading:
         self, source: type[Processor], root: Path, records: list[Record], tmp_path: Path
     ) -> None:
         moved = tmp_path / "data [1] & more" / "x"
-        shutil.copytree(root, moved)
+        linked_copy(root, moved)
         assert read(source, moved) == records
 
     def test_a_wrong_folder_is_named(self, source: type[Processor], tmp_path: Path) -> None:
@@ -239,88 +229,9 @@ class TestReading:
                 list(source(folder).records())
             assert str(folder) in str(caught.value)
 
-    @pytest.fixture
-    def copy(self, root: Path, tmp_path: Path) -> Path:
-        """Return a copy of the miniature that a test may damage."""
-        return Path(shutil.copytree(root, tmp_path / "copy"))
-
-    @pytest.mark.parametrize("carrier", ["plain", "gzip"])
-    def test_a_cut_table_stops_the_run(self, source: type[Processor], copy: Path, carrier: str) -> None:
-        for table in tables_of(source, copy):
-            whole = table.read_text("utf-8")
-            rows = whole.rstrip("\n").split("\n")
-            for cut, what in (
-                (f"{rows[0]}\n", "a header without rows"),
-                ("\n".join(rows).rpartition(",")[0], "the last line is cut"),
-            ):
-                broken = table
-                if carrier == "gzip":
-                    table.unlink()
-                    broken = table.with_name(f"{table.name}.gz")
-                    broken.write_bytes(gzip.compress(cut.encode()))
-                else:
-                    table.write_text(cut, "utf-8")
-                with pytest.raises(SourceError, match=f"{table.name}.*: {what}; download it again"):
-                    list(source(copy).records())
-                broken.unlink()
-                table.write_text(whole, "utf-8")
-        assert list(source(copy).records())
-
-    def test_a_table_without_header_stops_the_run_and_shows_no_row(
-        self, source: type[Processor], copy: Path, records: list[Record]
-    ) -> None:
-        for table in tables_of(source, copy):
-            whole = table.read_text("utf-8")
-            table.write_text(whole.partition("\n")[2], "utf-8")
-            with pytest.raises(SourceError, match=f"{table.name}: expected column.*no header line") as caught:
-                list(source(copy).records())
-            assert names_in(str(caught.value).replace(str(copy), ""), records) == []
-            table.write_text(whole, "utf-8")
-
-    def test_no_warning_names_a_patient_or_an_image(
-        self, source: type[Processor], copy: Path, records: list[Record]
-    ) -> None:
-        for table in tables_of(source, copy):
-            rows = table.read_text("utf-8").splitlines()
-            # A row that is there twice, one with cells from elsewhere, and one that names nothing.
-            first, *cells = rows[1].split(",")
-            odd = [rows[1], ",".join([first, *cells[::-1]]), ",".join([f"{first} ?", *cells])]
-            table.write_text("\n".join([*rows, *odd]) + "\n", "utf-8")
-        for record in records:
-            if record.file is not None and record.file.offset is None:
-                image = copy / record.file.path
-                for name in (f"copy of {image.name}", f"{image.stem} (2){image.suffix}", f"{image.name}.gz"):
-                    shutil.copy(image, image.with_name(name))
-                lay(image.parent / image.stem, image.name)
-        # Without the rows of a patient, the files are what is gone through.
-        for table in tables_of(source, copy):
-            rows = table.read_text("utf-8").splitlines()
-            table.write_text("\n".join([rows[0], *rows[len(rows) // 2 :]]) + "\n", "utf-8")
-        processor = source(copy)
-        list(processor.records())
-        assert names_in("\n".join(processor.warnings), records) == []
-
     def test_the_miniature_is_the_same_every_time(self, root: Path, layout: Layout, tmp_path: Path) -> None:
         layout.make(tmp_path / "again")
         assert contents(tmp_path / "again") == contents(root)
-
-
-def tables_of(source: type[Processor], root: Path) -> list[Path]:
-    """Return the tables in use that have a header."""
-    processor = source(root)
-    list(processor.records())
-    return [root / table for table in processor.tables if table.endswith(".csv")]
-
-
-def names_in(text: str, records: list[Record]) -> list[str]:
-    """Return the patients and images that a text names."""
-    names: set[str] = set()
-    for record in records:
-        name = PurePosixPath(record.key)
-        names |= {record.identity, record.key, name.name, name.stem}
-        names |= {part for part in (record.patient_id, record.study_id) if part}
-    # Views of a CheXpert study are numbered; their names say nothing of whose they are.
-    return sorted(name for name in names if name in text and not name.startswith("view"))
 
 
 class Reversed:

@@ -465,7 +465,8 @@ class TestDamage:
         processor, records = read(release)
         assert (records[FIRST].box_grid, records[THIRD].box_grid) == (None, (400, 360))
         assert processor.warnings == [
-            "train_meta.csv: 1 sizes are not used: expected rows and columns in dim0 and dim1"
+            "train_meta.csv: 1 sizes are not used: expected an id of 32 hexadecimal digits in "
+            "image_id, rows and columns in dim0 and dim1"
         ]
 
     @pytest.mark.parametrize("corners", ["1,2,,4", "1,2,x,4", "5,2,5,4", "1,9,3,4", "nan,1,2,3"])
