@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
@@ -49,6 +49,7 @@ _HEADERS, _TSNE = "nlmcxr_dicom_metadata.csv", "nlmcxr_tsne_pa.csv"
 _ANNOTATION = "annotation.json"
 
 _VIEW_OF_PROJECTION = {"frontal": "PA or AP", "lateral": "lateral"}
+_PROJECTION_LIKE = re.compile(r"[A-Za-z]{0,12}", re.ASCII)
 _VIEW_OF_TSNE = {"PA": "PA or AP", "L": "lateral"}
 _NO_CHEST = "BodyPartExamined is EXTREMETY"
 _TORCHXRAYVISION = f"{_HEADERS}.gz of github.com/mlmed/torchxrayvision"
@@ -94,7 +95,8 @@ class _Tables:
         self.cells: dict[str, dict[str, str]] = {}
         # Cells that tell of the view; the first row of an image counts.
         self.view_cells: defaultdict[str, dict[str, str]] = defaultdict(dict)
-        # Reports of which the XML is there and cannot be read.
+        # Exams of which the XML is there: it can be read, or not.
+        self.read: set[str] = set()
         self.unread: set[str] = set()
         self.unusable: list[Record] = []
         self.warnings: list[str] = []
@@ -108,6 +110,7 @@ class _Tables:
             if citation is None:
                 self.unread.add(number)
                 continue
+            self.read.add(number)
             self.exams[number] = _exam_of_xml(citation)
             for image in citation.iter("parentImage"):
                 place += 1
@@ -154,27 +157,38 @@ class _Tables:
                 continue
             self.named[_PROJECTIONS].append(identity)
             self.view_cells[identity].setdefault("projection", projection)
-            unknown[projection] += projection.lower() not in _VIEW_OF_PROJECTION
+            if projection.lower() not in _VIEW_OF_PROJECTION:
+                unknown[projection] += 1
         self.warnings += unusable.warnings
-        self.warnings += [
-            f"{path.name}: {count:,} rows have the unknown projection {projection!r}"
-            for projection, count in unknown.items()
-            if count
-        ]
+        if unknown:
+            # Where the cells of a row are shifted, other texts may be somebody's id.
+            shown = [repr(cell) if _PROJECTION_LIKE.fullmatch(cell) else "other texts" for cell in unknown]
+            self.warnings.append(
+                f"{path.name}: {unknown.total():,} rows have a projection other than Frontal and Lateral: "
+                f"{', '.join(list(dict.fromkeys(shown))[:3])}"
+            )
 
-    def read_view_table(self, path: Path, column: str, *optional: str) -> None:
-        """Read a table of TorchXRayVision, of which a row tells of an image."""
+    def read_view_table(
+        self, path: Path, column: str, view: Callable[[str], str | None], *optional: str
+    ) -> None:
+        """Read a table of TorchXRayVision, of which a row tells of an image.
+
+        ``view`` says what the cells of the column tell, None when they are not understood.
+        """
         table = Table(path, columns=("imageid", column))
         columns = [column, *(name for name in optional if name in table.columns)]
-        odd = 0
+        odd = unknown = 0
         for image, *cells in table.rows("imageid", *columns):
             identity = _identity(image)
+            unknown += cells[0] != "" and view(cells[0]) is None
             if identity is None:
                 odd += 1
             elif column not in self.view_cells[identity]:
                 self.view_cells[identity].update(zip(columns, cells, strict=True))
         if odd:
             self.warnings.append(f"{path.name}: {odd:,} rows are not used: expected CXR<n>_IM-... in imageid")
+        if unknown:
+            self.warnings.append(f"{path.name}: {unknown:,} rows tell no view: unknown text in {column!r}")
 
     def read_annotation(self, path: Path) -> None:
         """Read R2Gen's list of exams and their images."""
@@ -198,7 +212,7 @@ class _Tables:
         position = cells.get("View Position")
         # The table writes a list: ['L', 'F'].
         orientation = "\\".join(re.findall("[A-Z]+", cells.get("Patient Orientation", "").upper()))
-        tag = _header_view(position, None)
+        tag = _header_view(position)
         # Of 129 images with a lateral tag that t-SNE knows all are lateral to it, but so are 198 of the 2,338
         # with a frontal tag.
         evidence = (
@@ -301,13 +315,22 @@ class OpenI(Processor):
             listed = [identity for identity in listed if identity in self._images]
         for identity in listed:
             yield self._record(identity, tables)
-        names = set(listed)
+        names, unreported = set(listed), 0
         for identity in dict.fromkeys((*tables.named[_PROJECTIONS], *self._images)):
             if identity not in names:
+                number = _number(identity)
                 record = self._record(identity, tables)
-                if by and not (by == _XML_FOLDER and record.patient_id in tables.unread):
+                # The XML of one exam says nothing of the images of another.
+                if by and (by != _XML_FOLDER or number in tables.read):
                     record.excluded = f"not in {by}"
+                elif by:
+                    unreported += number not in tables.exams and number not in tables.unread
                 yield record
+        if unreported:
+            self.warnings.append(
+                f"{_XML_FOLDER}: {unreported:,} images get no report, as the XML files of their exams are "
+                "absent; unpack NLMCXR_reports.tgz again"
+            )
 
     def _read(self) -> _Tables:
         tables = _Tables()
@@ -322,9 +345,9 @@ class OpenI(Processor):
             if path := self._find(_PROJECTIONS):
                 tables.read_projections(path)
             if path := self._find(_HEADERS):
-                tables.read_view_table(path, "View Position", "Patient Orientation")
+                tables.read_view_table(path, "View Position", _header_view, "Patient Orientation")
             if path := self._find(_TSNE):
-                tables.read_view_table(path, "tsne-view")
+                tables.read_view_table(path, "tsne-view", lambda cell: _VIEW_OF_TSNE.get(cell.upper()))
         self.warnings += tables.warnings
         self._tell_absent(tables)
         return tables
@@ -441,7 +464,7 @@ def _ends(path: str, endings: tuple[str, ...]) -> bool:
     return path.lower().endswith(endings)
 
 
-def _header_view(position: str | None, orientation: str | None) -> str | None:
+def _header_view(position: str | None, orientation: str | None = None) -> str | None:
     view = view_of(position, orientation)
     return "PA or AP" if view in ("PA", "AP") else view
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -42,6 +43,7 @@ _LABELLER = "RSNA"
 _VALUE_OF_TARGET = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
 # All images have this size; boxes of resized copies refer to it too.
 _BOX_GRID = (1024, 1024)
+_CLASS_LIKE = re.compile(r"[A-Za-z /]{0,40}|-?\d(?:\.\d)?", re.ASCII)
 # Of the groups of labels in RSNA's JSON file the one with the final consensus.
 _CONSENSUS = "Calculated"
 
@@ -178,10 +180,11 @@ class _Readings:
         """What is odd in the source."""
         found = []
         if self._unknown:
-            examples = ", ".join(map(repr, list(self._unknown)[:3]))
+            # Where the cells of a row are shifted, other texts may be somebody's id.
+            shown = [repr(cell) if _CLASS_LIKE.fullmatch(cell) else "other texts" for cell in self._unknown]
             found.append(
                 f"{self.table}: {self._unknown.total():,} rows have a class other than the three of the "
-                f"challenge, or a Target other than 0 and 1: {examples}"
+                f"challenge, or a Target other than 0 and 1: {', '.join(list(dict.fromkeys(shown))[:3])}"
             )
         if odd := sum(any(pair <= values for pair in _CONTRADICTIONS) for values in self._values.values()):
             found.append(
@@ -237,18 +240,22 @@ class RSNAPneumonia(Processor):
         self._images: dict[str, _Image] = {}
         self._used: dict[Split, _Place] = {}
         self._stage = "2"
-        has_foreign_tree = False
-        for folder in self._places():
-            if self._find_flat(folder):
-                self._find_tables(folder)
-                return self._describe()
-            if _is_tree(folder):
-                self._find_tables(folder)
-                if self._paths or _TREE_FOLDER.match(folder.name):
-                    self._tree = folder
-                    return "RSNA: DICOM files in a tree of UIDs"
-                has_foreign_tree = True
-        raise SourceError(f"{self.root}: no image of {self.name} found: {self._remedy(has_foreign_tree)}")
+        folders = list(self._folders())
+        self._find_flat(folders)
+        if self._used:
+            self._find_tables(place.path.parent for place in self._used.values())
+            return self._describe()
+        trees = list(filter(_is_tree, folders))
+        for tree in trees:
+            self._find_tables([tree])
+            if self._paths or _TREE_FOLDER.match(tree.name):
+                self._tree = tree
+                if others := len(trees) - 1:
+                    self.warnings.append(
+                        f"{others:,} other trees of UIDs are not used, that in {self.relative(tree)} is"
+                    )
+                return "RSNA: DICOM files in a tree of UIDs"
+        raise SourceError(f"{self.root}: no image of {self.name} found: {self._remedy(bool(trees))}")
 
     def _remedy(self, has_foreign_tree: bool) -> str:
         if has_foreign_tree:
@@ -264,30 +271,30 @@ class RSNAPneumonia(Processor):
             + (f"unpack the archives first, {packed:,} here" if packed else "check the path")
         )
 
-    def _places(self) -> Iterator[Path]:
+    def _folders(self) -> Iterator[Path]:
         yield self.root
         below = _plain_folders(self.root)
         yield from below
         for folder in below:
             yield from _plain_folders(folder)
 
-    def _find_flat(self, folder: Path) -> bool:
+    def _find_flat(self, folders: Iterable[Path]) -> None:
         """List the images of both splits, of the last stage that is there."""
         unused = []
-        for place in _flat_places(folder):
-            self._stage = self._stage if self._images else place.stage
-            if place.stage != self._stage or place.split in self._used:
-                unused.append(place.name)
+        for place in _flat_places(folders):
+            if place.split in self._used or (self._used and place.stage != self._stage):
+                unused.append(place)
+            # Empty folders tell no stage.
             elif images := self._list(place):
-                self._used[place.split] = place
+                self._stage, self._used[place.split] = place.stage, place
                 self._take(images, place.split)
-        # Empty folders tell no stage.
-        self._stage = self._stage if self._used else "2"
-        used = sorted({place.name for place in self._used.values()})
+        used = self._names(self._used.values())
         # An archive commonly stays beside the folder that was unpacked from it.
-        if others := sorted(set(unused) - set(used)):
+        if others := [name for name in self._names(unused) if name not in used]:
             self.warnings.append(f"{', '.join(others)}: not used, the images of {' and '.join(used)} are")
-        return bool(used)
+
+    def _names(self, places: Iterable[_Place]) -> list[str]:
+        return sorted({self.relative(place.path.with_name(place.name)) for place in places})
 
     def _take(self, images: dict[str, _Image], split: Split) -> None:
         if twice := len(images.keys() & self._images.keys()):
@@ -328,9 +335,15 @@ class RSNAPneumonia(Processor):
                 yield from ((name, Location(f"{self.relative(folder)}/{name}")) for name in names)
                 return
 
-    def _find_tables(self, folder: Path) -> None:
-        above = [folder, *(parent for parent in folder.parents if parent.is_relative_to(self.root))]
-        near = list(dict.fromkeys([*above, *(below for parent in above for below in _plain_folders(parent))]))
+    def _find_tables(self, folders: Iterable[Path]) -> None:
+        """Look for the tables in these folders, in those above them, and one folder below each."""
+        above = [
+            place
+            for folder in folders
+            for place in (folder, *folder.parents)
+            if place.is_relative_to(self.root)
+        ]
+        near = list(dict.fromkeys([*above, *(below for place in above for below in _plain_folders(place))]))
         names = {
             "targets": (f"stage_{self._stage}_train_labels.csv",),
             "classes": (f"stage_{self._stage}_detailed_class_info.csv",),
@@ -343,7 +356,7 @@ class RSNAPneumonia(Processor):
 
     def _describe(self) -> str:
         kinds = sorted({"JPG" if place.is_jpg else "DICOM" for place in self._used.values()})
-        names = sorted(place.path.name for place in self._used.values())
+        names = sorted(self.relative(place.path) for place in self._used.values())
         publisher = "Academic Torrents" if kinds == ["JPG"] else "Kaggle"
         return f"{publisher}, stage {self._stage}: {' and '.join(kinds)} files in {' and '.join(names)}"
 
@@ -411,7 +424,7 @@ class RSNAPneumonia(Processor):
         path = self._paths[kind]
         try:
             found = json.loads("\n".join(read_lines(path)))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SourceError(f"{path}: not readable as JSON ({error}); download it again") from error
         if not isinstance(found, form):
             raise SourceError(
@@ -466,6 +479,10 @@ class RSNAPneumonia(Processor):
             self._headers.setdefault(identity, header)
 
         yield from self._read_rows("headers", columns, take)
+        if odd := sum(header.view is None for header in self._headers.values()):
+            self.warnings.append(
+                f"{self._name_of('headers')}: {odd:,} rows tell no view: expected PA or AP in 'ViewPosition'"
+            )
 
     def _read_submission(self) -> Iterator[Record]:
         """Read the example of a submission: it names the test images."""
@@ -643,13 +660,13 @@ def _plain_folders(folder: Path) -> list[Path]:
     ]
 
 
-def _flat_places(folder: Path) -> list[_Place]:
-    """Return the folders and archives of images in a folder in order of preference.
+def _flat_places(folders: Iterable[Path]) -> list[_Place]:
+    """Return the folders and archives of images in some folders in order of preference.
 
     The later stage, which holds the images of the earlier one too, then DICOM, then what is unpacked.
     """
     places = []
-    for entry in entries(folder):
+    for entry in itertools.chain.from_iterable(map(entries, folders)):
         match = _FLAT_FOLDER.fullmatch(entry.name)
         if match and entry.is_dir() is (match[5] is None):
             split = _SPLITS[match[3].lower()]
@@ -680,7 +697,9 @@ def _text(value: object) -> str:
     """Return a value of JSON as text, several as NIH joins findings."""
     if value is None:
         return ""
-    return "|".join(map(_text, value)) if isinstance(value, list) else str(value).strip()
+    text = "|".join(map(_text, value)) if isinstance(value, list) else str(value).strip()
+    # JSON can hold halves of UTF-16 characters, which no other file can.
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _objects(value: object) -> list[dict[str, Any]]:

@@ -63,13 +63,16 @@ _SAMPLE_FOLDER = re.compile(r"sample[-_ ]images")
 _MASK_TABLES = ("train-rle.csv", "stage_2_train.csv", "siim-pneumothorax-train-rle.csv")
 _STAGE_TABLES = {"train": "stage_1_train_images.csv", "test": "stage_1_test_images.csv"}
 
-_NO_MASK = "-1"
+# Without a mask; the second as tables have it that were saved again.
+_NO_MASK = ("-1", "-1.0")
 _NUMBERS = re.compile(r"\d{1,7}(?:\s+\d{1,7})*", re.ASCII)
+_DIGITS = tuple("0123456789")
 _VALUE_OF_CELL = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
 _DAMAGED = (
     f"column 'EncodedPixels' holds no pairs of gap and length that end within {_ROWS} x {_COLUMNS} pixels; "
     "the image counts as positive"
 )
+_NEITHER = "column 'EncodedPixels' holds neither a mask nor -1"
 _PNG = "png"
 
 
@@ -99,16 +102,17 @@ class _Annotations:
                 yield unusable.record(row, f"column 'ImageId' holds no id such as {_EXAMPLE}")
                 continue
             reading = self.readings.setdefault(identity, _Reading())
-            reading.denied |= cell == _NO_MASK
-            # The image of such a row has its record all the same: only the count is of use here.
-            if not cell:
-                unusable.record(row, "column 'EncodedPixels' is blank")
-            elif cell != _NO_MASK:
+            if cell in _NO_MASK:
+                reading.denied = True
+            elif runs := _runs(cell):
                 reading.affirmed = True
-                if runs := _runs(cell):
-                    reading.regions.append(runs)
-                else:
-                    unusable.record(row, _DAMAGED)
+                reading.regions.append(runs)
+            else:
+                # What begins with a number was a mask once.
+                is_mask = cell[:1] in _DIGITS
+                reading.affirmed |= is_mask
+                # The image of the row has its record all the same: only the count is of use here.
+                unusable.record(row, _DAMAGED if is_mask else _NEITHER)
         warnings += unusable.warnings
 
     @property
@@ -170,9 +174,16 @@ class SIIMACR(Processor):
         for path in walk_images(self.root, (".dcm", ".png")):
             found[self._kind(path)].append(path)
         self._index(found)
-        if not self._images and not self._numbered:
+        paths = [*self._images.values(), *self._numbered.values()]
+        if not paths:
             raise SourceError(self._refusal())
-        self._find_tables([*self._images.values(), *self._numbered.values()])
+        self._find_tables(paths)
+        # RSNA has such UIDs too, in folders of other names.
+        if not (self._numbered or self._mask_tables or any(map(self._known_folder, paths))):
+            raise SourceError(
+                f"{self.root}: found UIDs for names, as other datasets have them too, but neither a table "
+                f"nor a folder of the release; if they are of {self.name}, put {_MASK_TABLES[0]} beside them"
+            )
         if found["sample"]:
             self.warnings.append(f"{len(found['sample']):,} images of the competition's sample are not used")
         if found["other"]:
@@ -204,13 +215,7 @@ class SIIMACR(Processor):
         for path in found["numbered"]:
             self._numbered.setdefault(_name(path).lower(), path)
         files = sum(len(found[kind]) for kind in ("dcm", _PNG, "numbered"))
-        self._tell_of_copies(files - len(self._images) - len(self._numbered))
-
-    def _tell_of_copies(self, count: int) -> None:
-        if count:
-            self.warnings.append(
-                f"{count:,} files are not used: the same images lie in other folders, or here as DICOM files"
-            )
+        self._copies = files - len(self._images) - len(self._numbered)
 
     def _refusal(self) -> str:
         names = [entry.name.lower() for entry in entries(self.root)]
@@ -250,7 +255,7 @@ class SIIMACR(Processor):
             yield from annotations.read(path, self.warnings)
         if annotations.contradictory:
             self.warnings.append(
-                f"{annotations.contradictory:,} images have a mask in one row and {_NO_MASK} in another: "
+                f"{annotations.contradictory:,} images have a mask in one row and -1 in another: "
                 "the mask counts"
             )
         listed: set[str] = set()
@@ -269,6 +274,11 @@ class SIIMACR(Processor):
             yield self._untied(name, place, annotations)
         self._tell_of_pictures(loose, len(self._numbered) - len(untied))
         yield from self._unlisted(listed)
+        if self._copies:
+            self.warnings.append(
+                f"{self._copies:,} files are not used: the same images lie in other folders, or here as "
+                "DICOM files"
+            )
 
     def _read_stage(
         self, stage: str, path: Path, annotations: _Annotations, untied: dict[str, str]
@@ -277,7 +287,7 @@ class SIIMACR(Processor):
         table = Table(path, columns=("new_filename", "has_pneumo"))
         self.tables.append(self.relative(path))
         unusable = UnusableRows(path.name)
-        copies, nameless, unread = 0, 0, 0
+        nameless, unread = 0, 0
         rows = table.rows("new_filename", table.first_of("ImageId"), "has_pneumo")
         for row, (name, identity, cell) in enumerate(rows, start=2):
             match = _NUMBERED.fullmatch(name.lower())
@@ -290,14 +300,13 @@ class SIIMACR(Processor):
                 nameless += 1
                 identity = name[:-4]
             dicom = self._images.get(identity)
-            copies += dicom is not None and picture is not None
+            self._copies += dicom is not None and picture is not None
             unread += cell not in _VALUE_OF_CELL
             value = _VALUE_OF_CELL.get(cell, int(match[2]))
             record = self._listed(identity, dicom or picture, annotations, name=name, value=value)
             record.native = {"has_pneumo": cell, "stage 1": stage}
             yield record
         self.warnings += unusable.warnings
-        self._tell_of_copies(copies)
         for count, column, expected, instead in (
             (nameless, "ImageId", f"ids such as {_EXAMPLE}", "these images go by the name of their PNG file"),
             (unread, "has_pneumo", "0 or 1", "the digit at the end of new_filename counts"),

@@ -323,8 +323,16 @@ class TestViews:
         table = official / "indiana_projections.csv"
         table.write_text(table.read_text().replace("Frontal", "Oblique"))
         processor, records = read(official)
-        assert processor.warnings == ["indiana_projections.csv: 6 rows have the unknown projection 'Oblique'"]
+        assert processor.warnings == [
+            "indiana_projections.csv: 6 rows have a projection other than Frontal and Lateral: 'Oblique'"
+        ]
         assert (records[FIRST].view, records[FIRST].native["projection"]) == ("unknown", "Oblique")
+
+    def test_no_warning_shows_a_cell_that_may_be_an_id(self, official: Path) -> None:
+        table = official / "indiana_projections.csv"
+        rows = (f"9901,{number}_IM-0001-1001.dcm.png,patient {number}" for number in range(70, 90))
+        write(table, "uid,filename,projection", *rows)
+        assert read(official)[0].warnings[0].endswith("other than Frontal and Lateral: other texts")
 
 
 class TestNames:
@@ -365,7 +373,7 @@ class TestNames:
             records = read(tmp_path / form)[1]
             assert [records[name].key for name in promised] == keys
             assert [records[name].file for name in promised] == [None, None]
-            assert records["CXR3_IM-1384-1001"].excluded == "not in ecgen-radiology"
+            assert records["CXR3_IM-1384-1001"].excluded is None
 
     def test_letter_case_of_files_and_tables(self, official: Path) -> None:
         (official / "indiana_projections.csv").rename(official / "Indiana_Projections.CSV")
@@ -419,17 +427,34 @@ class TestNames:
 
 
 class TestReports:
+    def test_an_image_that_the_report_of_its_exam_does_not_name(self, official: Path) -> None:
+        lay(official, "NLMCXR_png/CXR9901_IM-9901-7001.png")
+        processor, records = read(official)
+        assert processor.warnings == []
+        assert records["CXR9901_IM-9901-7001"].excluded == "not in ecgen-radiology"
+
+    def test_kaggle_has_the_reports_that_are_absent(self, official: Path, kaggle_reports: str) -> None:
+        (official / "ecgen-radiology/9901.xml").unlink()
+        (official / "indiana_reports.csv").write_text(kaggle_reports, encoding="utf-8")
+        processor, records = read(official)
+        assert (processor.warnings, records[FIRST].excluded) == ([], None)
+        assert records[FIRST].report is not None
+
     def test_images_without_file_and_files_without_report(self, official: Path) -> None:
         for number in (9901, 9904):
             (official / f"ecgen-radiology/{number}.xml").unlink()
         for identity in (FIRST, ALONE):
             (official / f"NLMCXR_png/{identity}.png").unlink()
         processor, records = read(official)
-        assert processor.warnings == []
+        assert processor.warnings == [
+            "ecgen-radiology: 4 images get no report, as the XML files of their exams are absent; unpack "
+            "NLMCXR_reports.tgz again"
+        ]
         assert len(records) == 10
-        left_out = {identity for identity, record in records.items() if record.excluded}
-        assert left_out == {FIRST, FIRST_LATERAL, LEADING_LATERAL, "CXR9904_IM-9904-1001-2002"}
-        assert {records[identity].excluded for identity in left_out} == {"not in ecgen-radiology"}
+        assert {record.excluded for record in records.values()} == {None}
+        without = {identity for identity, record in records.items() if record.report is None}
+        assert without == {FIRST, FIRST_LATERAL, LEADING_LATERAL, "CXR9904_IM-9904-1001-2002"}
+        assert (records[FIRST].file, records[FIRST].view) == (None, "PA or AP")
         assert (records[ALONE].file, records[ALONE].part) == (None, "NLMCXR_png")
         assert (records[ALONE].key, records[ALONE].view) == (f"{ALONE}.png", "PA or AP")
 
@@ -618,11 +643,11 @@ class TestKaggle:
         assert (len(records), {record.excluded for record in records.values()}) == (9, {None})
         # The XML names an image that Kaggle does not have.
         shutil.copytree(official_xml, kaggle / "ecgen-radiology")
-        lay(kaggle, "images/images_normalized/9999_IM-9999-1001.dcm.png")
+        lay(kaggle, "images/images_normalized/9901_IM-9999-1001.dcm.png")
         records = read(kaggle)[1]
         assert len(records) == 10
         assert NOT_OF_KAGGLE not in records
-        assert records["CXR9999_IM-9999-1001"].excluded == "not in ecgen-radiology"
+        assert records["CXR9901_IM-9999-1001"].excluded == "not in ecgen-radiology"
 
     def test_without_the_table_of_reports(self, kaggle: Path) -> None:
         (kaggle / "indiana_reports.csv").unlink()
@@ -653,6 +678,14 @@ class TestKaggle:
             "nlmcxr_tsne_pa.csv: 1 rows are not used: expected CXR<n>_IM-... in imageid"
         ]
         assert (records[FIRST].view, records[FIRST].native["tsne-view"]) == ("PA or AP", "L")
+
+    def test_odd_views_in_tables_of_torchxrayvision_are_counted(self, official: Path) -> None:
+        write(official / "nlmcxr_tsne_pa.csv", "imageid,tsne-view", f"{FIRST},XX", f"{ALONE},")
+        write(official / "nlmcxr_dicom_metadata.csv", "imageid,View Position", f"{FIRST},XX", f"{ALONE},")
+        assert read(official)[0].warnings == [
+            "nlmcxr_dicom_metadata.csv: 1 rows tell no view: unknown text in 'View Position'",
+            "nlmcxr_tsne_pa.csv: 1 rows tell no view: unknown text in 'tsne-view'",
+        ]
 
     @pytest.fixture
     def official_xml(self, miniatures: list[Path]) -> Path:

@@ -161,6 +161,25 @@ class TestKaggle:
             path.unlink()
         same_images(RSNAPneumonia, release, miniatures[KAGGLE], SAID)
 
+    def test_each_split_in_a_folder_of_its_own(self, release: Path, miniatures: list[Path]) -> None:
+        for split in ("train", "test"):
+            (release / split).mkdir()
+            folder = release / f"stage_2_{split}_images"
+            folder.rename(release / split / folder.name)
+        (release / TARGETS).rename(release / "train" / TARGETS)
+        same_images(RSNAPneumonia, release, miniatures[KAGGLE], (*SAID, "part", "key"))
+
+    def test_a_second_copy_is_told_of(self, release: Path) -> None:
+        shutil.copytree(release, release.parent / "second")
+        (release / "stage_2_train_images" / f"{NORMAL}.dcm").unlink()
+        processor, records = read(release.parent)
+        assert records[NORMAL].file is None
+        assert processor.layout.endswith("rsna/stage_2_test_images and rsna/stage_2_train_images")
+        assert processor.warnings == [
+            "second/stage_2_test_images, second/stage_2_train_images: not used, the images of "
+            "rsna/stage_2_test_images and rsna/stage_2_train_images are"
+        ]
+
     def test_an_archive_unpacked_into_a_folder_of_its_name(
         self, release: Path, miniatures: list[Path]
     ) -> None:
@@ -253,7 +272,8 @@ class TestJpg:
         assert records[f"{HEADERS} row 4"].excluded == UNUSABLE
         assert processor.warnings == [
             f"{HEADERS}: 1 rows are not used: column 'PatientID': expected an id as in the files' names "
-            "(row 4)"
+            "(row 4)",
+            f"{HEADERS}: 1 rows tell no view: expected PA or AP in 'ViewPosition'",
         ]
 
     def test_dicom_comes_first(self, release: Path, miniatures: list[Path]) -> None:
@@ -420,6 +440,12 @@ class TestTree:
             assert record.part == expected[record.identity].part == "the DICOM files of RSNA"
             assert record.labels == expected[record.identity].labels
 
+    def test_a_second_tree_is_told_of(self, tree: Path) -> None:
+        shutil.copytree(tree / TREE_FOLDER, tree / "pneumonia-challenge-dataset-adjudicated")
+        processor, records = read(tree)
+        assert all(path_of(record).startswith(TREE_FOLDER) for record in records.values())
+        assert processor.warnings == [f"1 other trees of UIDs are not used, that in {TREE_FOLDER} is"]
+
     def test_files_that_are_elsewhere(self, tree: Path) -> None:
         lay(tree, f"{TREE_FOLDER}/1.2.3/1.2.4.dcm", f"{TREE_FOLDER}/1.2.3/x/1.2.5.dcm")
         assert "2 image files are not used: expected <StudyInstanceUID>/" in only_warning(tree)
@@ -435,6 +461,15 @@ class TestTree:
         path.write_bytes(path.read_bytes()[:-40])
         with pytest.raises(SourceError, match=f"{table}: not readable as JSON .*; download it again"):
             read(tree)
+
+    def test_json_without_end_stops_the_run(self, tree: Path) -> None:
+        (tree / MAPPING).write_text("[" * 100_000)
+        with pytest.raises(SourceError, match="not readable as JSON"):
+            read(tree)
+
+    def test_halves_of_characters_can_be_written(self, tree: Path) -> None:
+        edit(tree / MAPPING, lambda entries: entries[0].update(orig_labels="Mass\ud800"))
+        assert read(tree)[1][NOT_NORMAL].native["orig_labels"].encode() == b"Mass?"
 
     @pytest.mark.parametrize(("table", "form"), [(MAPPING, "list"), (ANNOTATIONS, "dict")])
     def test_json_of_another_kind_stops_the_run(self, tree: Path, table: str, form: str) -> None:
@@ -718,6 +753,10 @@ class TestOddRows:
             f"{TARGETS}: 3 rows have a class other than the three of the challenge, or a Target other than 0 "
             "and 1: '2', 'Mass', ''"
         ]
+
+    def test_no_warning_shows_a_cell_that_may_be_an_id(self, release: Path) -> None:
+        append(release / CLASSES, f"{NORMAL},{OLD}")
+        assert only_warning(release).endswith("a Target other than 0 and 1: other texts")
 
     def test_a_table_that_is_not_complete(self, release: Path) -> None:
         rows = (release / CLASSES).read_text("utf-8").splitlines()

@@ -499,7 +499,7 @@ class TestMasks:
 
     @pytest.mark.parametrize(
         "cell",
-        ["5", "5 3 1", "1048576 1", "0 1048577", "5 0", "5 -3", "5 3.0", "none", "5;3", "5 1_0", "9" * 5000],
+        ["5", "5 3 1", "1048576 1", "0 1048577", "5 0", "5 -3", "5 3.0", "5;3", "5 1_0", "9" * 5000],
     )
     def test_a_mask_that_is_none_is_counted_and_the_label_stays(self, tmp_path: Path, cell: str) -> None:
         processor, records = one_table(tmp_path, f"{uid(1)},{cell}", f"{uid(1)},10 5")
@@ -522,12 +522,17 @@ class TestMasks:
         processor, records = one_table(tmp_path, f"{uid(1)},-1", f"{uid(1)},-1")
         assert (processor.warnings, records[uid(1)].labels) == ([], [NEGATIVE])
 
-    def test_a_blank_is_no_statement(self, tmp_path: Path) -> None:
-        processor, records = one_table(tmp_path, f"{uid(1)},", f"{uid(2)},-1")
+    @pytest.mark.parametrize("cell", ["", "nan", "none", "-5 3", "-1 -1", "x 5 3"])
+    def test_what_is_no_mask_is_no_statement(self, tmp_path: Path, cell: str) -> None:
+        processor, records = one_table(tmp_path, f"{uid(1)},{cell}", f"{uid(2)},-1")
         assert processor.warnings == [
-            "train-rle.csv: 1 rows are not used: column 'EncodedPixels' is blank (row 2)"
+            "train-rle.csv: 1 rows are not used: column 'EncodedPixels' holds neither a mask nor -1 (row 2)"
         ]
-        assert (records[uid(1)].labels, records[uid(1)].excluded) == ([], None)
+        assert (records[uid(1)].labels, records[uid(1)].masks, records[uid(1)].excluded) == ([], [], None)
+
+    def test_a_table_saved_again_with_decimals(self, tmp_path: Path) -> None:
+        processor, records = one_table(tmp_path, f"{uid(1)},-1.0")
+        assert (processor.warnings, records[uid(1)].labels) == ([], [NEGATIVE])
 
 
 class TestRowsAndFiles:
@@ -539,9 +544,19 @@ class TestRowsAndFiles:
         assert all(record.labels == [] for record in records.values())
         assert Counter(record.split for record in records.values()) == {"train": 8, "test": 2}
 
-    def test_without_table_and_known_folders_no_split_is_known(self, tmp_path: Path) -> None:
-        lay(tmp_path, f"films/{uid(1)}.dcm")
-        assert read(tmp_path)[1][uid(1)].split is None
+    def test_in_folders_of_other_names_a_table_is_needed(self, tmp_path: Path) -> None:
+        lay(tmp_path, f"films/{nested(1)}", f"films/{nested(2)}")
+        # RSNA's challenge has UIDs of the same form in folders of other names.
+        with pytest.raises(SourceError, match=r"as other datasets have them too.*put train-rle\.csv beside"):
+            SIIMACR(tmp_path)
+        # No other release has such names.
+        lay(tmp_path, "0_train_1_.png")
+        assert len(read(tmp_path)[1]) == 3
+        (tmp_path / "0_train_1_.png").unlink()
+        write(tmp_path / "train-rle.csv", HEADER, f"{uid(1)},-1")
+        records = read(tmp_path)[1]
+        assert (records[uid(1)].split, records[uid(2)].split) == ("train", None)
+        assert records[uid(2)].excluded == "not in train-rle.csv"
 
     def test_half_the_files_absent(self, release: Path) -> None:
         shutil.rmtree(release / "dicom-images-train")
