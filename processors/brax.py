@@ -73,6 +73,8 @@ _VIEW_OF_POSITION = {
 }
 _SEX: dict[str, Literal["M", "F"]] = {"M": "M", "F": "F"}
 _OLDEST = "85 or more"
+# Where the cells of a row are shifted, numbers may be somebody's id.
+_WORDS = re.compile(r"[A-Za-z][A-Za-z -]{0,19}")
 _NATIVE_COLUMNS = (
     "ViewPosition",
     "PatientAge",
@@ -122,29 +124,29 @@ class _Files:
         """Return a file name in lower case, without the ending of this form."""
         return name.lower().removesuffix(self._suffix)
 
-    def find(self, path: str, stem: str) -> str | None:
+    def find(self, written: str, path: str, stem: str) -> str | None:
         """Return the file that a path of the table means, None when it is not here.
 
         Parameters
         ----------
+        written
+            Relative to the folder, with whatever the table has behind the name.
         path
-            Relative to the folder.
+            The same with the ending of this form.
         stem
-            The name that it contains, in lower case.
+            The name in it, in lower case.
         """
-        for found, rule in self._candidates(path, stem):
+        for found, rule in self._candidates(written, path, stem):
             self.rules[rule] += 1
             return found
         return None
 
-    def _candidates(self, path: str, stem: str) -> Iterator[tuple[str, str]]:
-        if self._is_there(path):
-            yield path, "as written"
-        for end in self._ends(path):
-            if self._is_there(path[:end]):
-                yield path[:end], f"cut after {self._suffix}"
+    def _candidates(self, written: str, path: str, stem: str) -> Iterator[tuple[str, str]]:
         place, _, name = path.rpartition("/")
-        cut = [there for there in self._names.get(place, ()) if self._is_cut(there, stem)]
+        names = self._names.get(place, ())
+        if name in names:
+            yield path, "as written" if written == path else "under another ending"
+        cut = [there for there in names if self._is_cut(there, stem)]
         if len(cut) == 1:
             yield f"{place}/{cut[0]}", f"to a name cut by wget, {len(name) - len(cut[0])} characters shorter"
         if stem in self._by_stem:
@@ -153,14 +155,6 @@ class _Files:
     def _is_cut(self, name: str, stem: str) -> bool:
         short = self.stem(name)
         return short != stem and f"{stem}{self._suffix}".startswith(short)
-
-    def _is_there(self, path: str) -> bool:
-        place, _, name = path.rpartition("/")
-        return name in self._names.get(place, ())
-
-    def _ends(self, path: str) -> list[int]:
-        """Return where the ending of this form ends inside a path, the last one first."""
-        return [match.end() for match in re.finditer(re.escape(self._suffix), path, re.IGNORECASE)][::-1]
 
 
 class _Row(NamedTuple):
@@ -193,7 +187,9 @@ class Brax(Processor):
         found = [(form, folder) for form in _FORMS for folder in _find_form(form, surveyed)]
         if not found:
             archives = sum(
-                entry.name.lower().endswith(_ARCHIVES) for folder in surveyed for entry in entries(folder)
+                entry.name.lower().endswith(_ARCHIVES) and not entry.name.lower().endswith(".csv.zip")
+                for folder in surveyed
+                for entry in entries(folder)
             )
             raise SourceError(
                 f"{self.root}: no image of {self.name} found: expected images/id_<...>/Study_<...>/"
@@ -217,8 +213,10 @@ class Brax(Processor):
     def _find_table(self, folders: list[Path]) -> Path | None:
         found = [path for name in _TABLES if (path := find_table(folders, name))]
         if not found:
+            unless = " unless the DICOM headers tell it" if self._form.carrier else ""
             self.warnings.append(
-                f"{_TABLES[0]} not found: images are written without labels, sex, age and view"
+                f"{_TABLES[0]} not found: images are written without labels, sex and age, and, as their view "
+                f"is unknown{unless}, only with FRONTAL_ONLY: false"
             )
             return None
         if len(found) > 1:
@@ -294,17 +292,18 @@ class Brax(Processor):
         return self._without_ambiguous(rows)
 
     def _read_path(self, cell: str, files: _Files) -> _Row | str:
-        column, folder, suffix = self._form.column, self._form.folder, self._form.suffix
-        path = path_inside(cell)
-        if path is None and cell:
+        column, suffix = self._form.column, self._form.suffix
+        path = path_inside(cell) or ""
+        if cell and not path:
             return f"column {column!r} leads out of the root"
-        # Copies put other folders before it, or leave it out.
-        path = f"/{path or ''}".rpartition(f"/{folder}/")[2].removeprefix("/")
+        # Copies put other folders before that of the patient, or call the form's otherwise.
+        patient = _PATIENT.search(path)
+        path = path[patient.start() :] if patient else path.rpartition("/")[2]
         match = _STEM.search(path)
         if match is None:
             return f"column {column!r} names no file such as image-<five times eight digits>{suffix}"
-        stem = match[0].lower()
-        return _Row(stem, path[: match.end()] + suffix, files.find(path, stem))
+        stem, whole = match[0].lower(), path[: match.end()] + suffix
+        return _Row(stem, whole, files.find(path, whole, stem))
 
     def _without_ambiguous(self, rows: list[_Row | str]) -> list[_Row | str]:
         """Take the file away from rows that name different images, when its cut name fits them all."""
@@ -360,9 +359,10 @@ class Brax(Processor):
     def _tell_odd(self, path: Path, odd: Counter[tuple[str, str]]) -> None:
         for column in dict.fromkeys(column for column, _ in odd):
             cells = {cell: count for (name, cell), count in odd.items() if name == column}
+            shown = [repr(cell) for cell in cells if _WORDS.fullmatch(cell)][:3]
             self.warnings.append(
-                f"{path.name}: {sum(cells.values()):,} cells of column {column!r} count as unknown: found "
-                f"{', '.join(map(repr, list(cells)[:3]))}"
+                f"{path.name}: {sum(cells.values()):,} cells of column {column!r} count as unknown"
+                + (f": found {', '.join(shown)}" if shown else "")
             )
 
     def view_in_header(self, view_position: str | None, patient_orientation: str | None) -> str | None:
@@ -399,10 +399,12 @@ def _find_form(form: _Form, folders: list[Path]) -> Iterator[Path]:
     """Yield the folders of this form that hold patients."""
     for folder in folders:
         for each in subfolders(folder):
-            if each.name.lower() == form.folder.lower() and any(
-                _PATIENT.fullmatch(entry.name) for entry in entries(each)
-            ):
-                yield each
+            if each.name.lower() != form.folder.lower():
+                continue
+            # An archive may have been unpacked into a folder of the name of that inside.
+            for place in (each, each / each.name):
+                if any(_PATIENT.fullmatch(entry.name) for entry in entries(place)):
+                    yield place
 
 
 def _natives(table: Table) -> Iterator[dict[str, str]]:
@@ -422,7 +424,8 @@ def _years(cell: str, odd: Counter[tuple[str, str]]) -> float | None:
     """Return the first year of a bin of five."""
     if cell == _OLDEST:
         return 85.0
-    years = age_in_years(cell)
+    # Programs that read the column as numbers write 45.0.
+    years = age_in_years(cell.removesuffix(".0"))
     if cell and years is None:
         odd["PatientAge", cell] += 1
     return years

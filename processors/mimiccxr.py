@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
 import threading
 import zipfile
@@ -28,6 +30,7 @@ from processors.base import (
     find_table,
     path_inside,
     read_lines,
+    view_of,
     walk_images,
 )
 from processors.base.chexpert_labels import OBSERVATIONS, Values, class_label, labels, read_values
@@ -112,6 +115,7 @@ _WITHOUT = {
     _CHEXPERT: "images are written without the labels of CheXpert and without class_label",
     _NEGBIO: "images are written without the labels of NegBio",
 }
+_UNKNOWN_VIEWS = "; images of unknown view are written only with FRONTAL_ONLY: false"
 _LABELLERS = (_CHEXPERT, _NEGBIO, _RADIOLOGIST)
 _RECORD_LIST, _FILE_LIST = "cxr-record-list.csv", "IMAGE_FILENAMES"
 _UNOFFICIAL = "mimic_cxr_aug_"
@@ -122,6 +126,7 @@ _OPACITY = "Lung Opacity"
 _OPACITY_SPELLINGS = (_OPACITY, "Airspace Opacity")
 
 _ZIP_NAME = "mimic-cxr-reports.zip"
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _HEADING = re.compile(r"^[ \t]*([A-Z][A-Z ()/,&-]*[A-Z)])[ \t]*:", re.MULTILINE)
 # Which headings mean the same, as the publishers' txt/section_parser.py has it.
 _FINDINGS = ("FINDINGS",)
@@ -129,27 +134,46 @@ _IMPRESSION = ("IMPRESSION", "CONCLUSION", "FINDINGS AND IMPRESSION", "FINDINGS/
 
 _MEDAI = "github.com/pdpino/medical-ai and github.com/PabloMessina/MedVQA"
 _RGRG = "list of failed x-rays in github.com/ttanida/rgrg"
-_FAILED = (
-    "0518c887-b80608ca-830de2d5-89acf0e2-bd3ec900",
-    "786d69d0-08d16a2c-dd260165-682e66e9-acf7e942",
-    "1d0bafd0-72c92e4c-addb1c57-40008638-b9ec8584",
-    "f55a5fe2-395fc452-4e6b63d9-3341534a-ebb882d5",
-    "14a5423b-9989fc33-123ce6f1-4cc7ca9a-9a3d2179",
-    "9c42d877-dfa63a03-a1f2eb8c-127c60c3-b20b7e01",
-    "996fb121-fab58dd2-7521fd7e-f9f3133c-bc202556",
-    "f57b4a53-5fecd631-2fe14e8a-f4780ee0-b8471007",
-    "d496943d-153ec9a5-c6dfe4c0-4fb9e57f-675596eb",
-    "422689b1-40e06ae8-d6151ff3-2780c186-6bd67271",
-    "8385a8ad-ad5e02a8-8e1fa7f3-d822c648-2a41a205",
-    "e180a7b6-684946d6-fe1782de-45ed1033-1a6f8a51",
-    "f5f82c2f-e99a7a06-6ecc9991-072adb2f-497dae52",
-    "6d54a492-7aade003-a238dc5c-019ccdd2-05661649",
-    "2b5edbbf-116df0e3-d0fea755-fabd7b85-cbb19d84",
-    "db9511e3-ee0359ab-489c3556-4a9b2277-c0bf0369",
-    "87495016-a6efd89e-a3697ec7-89a81d53-627a2e13",
-    "810a8e3b-2cf85e71-7ed0b3d3-531b6b68-24a5ca89",
-    "a9f0620b-6e256cbd-a7f66357-2fe78c8a-49caac26",
-    "46b02f13-69fb7e49-321880e4-80584065-c1f57b50",
+_REGISTER = (
+    (
+        "broken content",
+        f"{_MEDAI}; {_RGRG}",
+        """
+        03b2e67c-70631ff8-685825fb-6c989456-621ca64d 56b8afd3-5f6d4419-8699d79e-6913a2bd-35a08557
+        93020995-6b84ca33-2e41e00d-5d6e3bee-87cfe5c6
+        """,
+    ),
+    (
+        "looks empty",
+        _MEDAI,
+        """
+        0539ee33-9d402e49-a9cc6d36-7aabc539-3d80a62b
+        """,
+    ),
+    (
+        "blurred or empty",
+        _MEDAI,
+        """
+        0b6f08b2-72deda00-d7ccc375-8278269f-b4e11c36 151abebe-2a750a5c-09c181bb-1a9016ef-92d8910e
+        f674e474-817bb713-8f16c90c-608cf869-2829cae7
+        """,
+    ),
+    (
+        "failed X-ray",
+        _RGRG,
+        """
+        0518c887-b80608ca-830de2d5-89acf0e2-bd3ec900 786d69d0-08d16a2c-dd260165-682e66e9-acf7e942
+        1d0bafd0-72c92e4c-addb1c57-40008638-b9ec8584 f55a5fe2-395fc452-4e6b63d9-3341534a-ebb882d5
+        14a5423b-9989fc33-123ce6f1-4cc7ca9a-9a3d2179 9c42d877-dfa63a03-a1f2eb8c-127c60c3-b20b7e01
+        996fb121-fab58dd2-7521fd7e-f9f3133c-bc202556 f57b4a53-5fecd631-2fe14e8a-f4780ee0-b8471007
+        d496943d-153ec9a5-c6dfe4c0-4fb9e57f-675596eb 422689b1-40e06ae8-d6151ff3-2780c186-6bd67271
+        8385a8ad-ad5e02a8-8e1fa7f3-d822c648-2a41a205 e180a7b6-684946d6-fe1782de-45ed1033-1a6f8a51
+        f5f82c2f-e99a7a06-6ecc9991-072adb2f-497dae52 6d54a492-7aade003-a238dc5c-019ccdd2-05661649
+        2b5edbbf-116df0e3-d0fea755-fabd7b85-cbb19d84 db9511e3-ee0359ab-489c3556-4a9b2277-c0bf0369
+        87495016-a6efd89e-a3697ec7-89a81d53-627a2e13 810a8e3b-2cf85e71-7ed0b3d3-531b6b68-24a5ca89
+        a9f0620b-6e256cbd-a7f66357-2fe78c8a-49caac26 46b02f13-69fb7e49-321880e4-80584065-c1f57b50
+        """,
+    ),
 )
 
 
@@ -223,7 +247,10 @@ class _Survey:
         if any(name.lower().startswith(_TABLE_STARTS) for name in names):
             self.table_folders.append(folder)
         self.has_unofficial_tables |= any(name.lower().startswith(_UNOFFICIAL) for name in names)
-        self.packed += sum(name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz")) for name in names)
+        self.packed += sum(
+            name.lower().endswith(_ARCHIVES) and not name.lower().endswith((".csv.zip", _ZIP_NAME))
+            for name in names
+        )
         for name in names:
             if self.report_archive is None and name.lower() == _ZIP_NAME:
                 self.report_archive = folder / name
@@ -291,7 +318,7 @@ class _StudyLabels:
             self._class_labels[values] = class_label(values)
         return self._class_labels[values]
 
-    def unused(self, studies: set[str]) -> list[str]:
+    def unused(self, studies: set[str | None]) -> list[str]:
         """Return one warning per table that names studies beyond the given ones."""
         unused = {labeller: len(values.keys() - studies) for labeller, values in self._values.items()}
         return [
@@ -308,7 +335,6 @@ class _Study(NamedTuple):
     """What the images of a study have in common; ``folder`` is its path below its group, such as p10."""
 
     ids: tuple[str, str]
-    group: str
     part: str
     folder: str
     place: _Place | None
@@ -325,27 +351,25 @@ class _ReportArchive:
             raise SourceError(f"{path}: not readable as a zip file; download it again, or move it away")
         self._path = path
         self._lock = threading.Lock()
-        self._archive: zipfile.ZipFile | None = None
-        self._members: dict[str, zipfile.ZipInfo] = {}
 
     def read(self, tail: str) -> bytes:
         """Return the bytes of ``pNN/pNNNNNNNN/sNNNNNNNN.txt``; raise `OSError` when they cannot be read."""
         with self._lock:
             try:
-                if self._archive is None:
-                    self._open()
-                assert self._archive is not None
                 if tail not in self._members:
                     raise FileNotFoundError(f"{self._path}: no such report")
                 return self._archive.read(self._members[tail])
             except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
                 raise OSError(f"{self._path}: damaged or encrypted") from error
 
-    def _open(self) -> None:
-        self._archive = zipfile.ZipFile(self._path)
-        for member in self._archive.infolist():
-            if match := _REPORT_TAIL.fullmatch(member.filename):
-                self._members.setdefault(match[1], member)
+    @functools.cached_property
+    def _archive(self) -> zipfile.ZipFile:
+        return zipfile.ZipFile(self._path)
+
+    @functools.cached_property
+    def _members(self) -> dict[str, zipfile.ZipInfo]:
+        members = self._archive.infolist()
+        return {match[1]: each for each in members if (match := _REPORT_TAIL.fullmatch(each.filename))}
 
 
 class _Image(NamedTuple):
@@ -379,15 +403,10 @@ class MimicCXR(Processor):
         Release("MIMIC-CXR-JPG 2.0.0 or 2.1.0", 377_110),
         Release("MIMIC-CXR 2.0.0 or 2.1.0 (DICOM)", 377_110),
     )
-    known_bad = (
-        KnownBad("03b2e67c-70631ff8-685825fb-6c989456-621ca64d", "suspicious", "broken content", _MEDAI),
-        KnownBad("56b8afd3-5f6d4419-8699d79e-6913a2bd-35a08557", "suspicious", "broken content", _MEDAI),
-        KnownBad("93020995-6b84ca33-2e41e00d-5d6e3bee-87cfe5c6", "suspicious", "broken content", _MEDAI),
-        KnownBad("0539ee33-9d402e49-a9cc6d36-7aabc539-3d80a62b", "suspicious", "looks empty", _MEDAI),
-        KnownBad("0b6f08b2-72deda00-d7ccc375-8278269f-b4e11c36", "suspicious", "blurred or empty", _MEDAI),
-        KnownBad("151abebe-2a750a5c-09c181bb-1a9016ef-92d8910e", "suspicious", "blurred or empty", _MEDAI),
-        KnownBad("f674e474-817bb713-8f16c90c-608cf869-2829cae7", "suspicious", "blurred or empty", _MEDAI),
-        *(KnownBad(identity, "suspicious", "failed X-ray", _RGRG) for identity in _FAILED),
+    known_bad = tuple(
+        KnownBad(identity, "suspicious", reason, found_by)
+        for reason, found_by, identities in _REGISTER
+        for identity in identities.split()
     )
     machex_fields = ("report", "class_label")
 
@@ -448,21 +467,18 @@ class MimicCXR(Processor):
         paths = [*([self._list] if self._list else []), *self._tables.values()]
         self.tables += map(self.relative, dict.fromkeys(paths))
         absent = [kind for kind in _WITHOUT if kind not in self._tables]
+        unless = " unless the DICOM headers tell them" if self._carrier == _DICOM else ""
         if len(absent) == len(_WITHOUT):
             unofficial = f"; {_UNOFFICIAL}*.csv are not used" if survey.has_unofficial_tables else ""
             names = ", ".join(map(_TABLE_NAMES.__getitem__, absent))
             self.warnings.append(
                 f"no table of MIMIC-CXR-JPG found (expected {names}{unofficial}): images are written without "
-                f"labels, {_WITHOUT[_METADATA]}{self._unless_dicom}, and {_WITHOUT[_SPLIT]}"
+                f"labels, {_WITHOUT[_METADATA]}{unless}, and {_WITHOUT[_SPLIT]}{_UNKNOWN_VIEWS}"
             )
             return
         for kind in absent:
-            unless = self._unless_dicom if kind == _METADATA else ""
-            self.warnings.append(f"{_TABLE_NAMES[kind]} not found: {_WITHOUT[kind]}{unless}")
-
-    @property
-    def _unless_dicom(self) -> str:
-        return " unless the DICOM headers tell them" if self._carrier == _DICOM else ""
+            more = f"{unless}{_UNKNOWN_VIEWS}" if kind == _METADATA else ""
+            self.warnings.append(f"{_TABLE_NAMES[kind]} not found: {_WITHOUT[kind]}{more}")
 
     def _find_reports(self, survey: _Survey) -> None:
         tree = next((tree for tree in survey.trees if tree.has_reports), None)
@@ -499,24 +515,29 @@ class MimicCXR(Processor):
         self._splits = self._read_splits() if _SPLIT in self._tables else None
         self._unknown_positions: Counter[str] = Counter()
         self._study: _Study | None = None
-        patients: set[str] = set()
-        if self._list is not None:
-            yield from self._listed(self._list, patients)
-        yield from self._walk(patients)
+        identities: set[str] = set()
+        patients: set[str | None] = set()
+        studies: set[str | None] = set()
+        for record in itertools.chain(self._listed(), self._walk(patients)):
+            identities.add(record.identity)
+            patients.add(record.patient_id)
+            studies.add(record.study_id)
+            yield record
+        self.warnings += self._labels.unused(studies)
+        self._tell_unused_splits(identities)
 
-    def _listed(self, path: Path, patients: set[str]) -> Iterator[Record]:
+    def _listed(self) -> Iterator[Record]:
+        path = self._list
+        if path is None:
+            return
         unusable = UnusableRows(path.name)
-        studies: set[str] = set()
         read = _lines if path.name.lower().startswith(_FILE_LIST.lower()) else _rows
         for row, image in read(path):
             if isinstance(image, str):
                 yield unusable.record(row, image)
                 continue
-            patients.add(image.patient)
-            studies.add(image.study)
             yield self._record(image)
         self.warnings += unusable.warnings
-        self.warnings += self._labels.unused(studies)
         if self._unknown_positions:
             # A cell of another column may stand there, which could be anybody's id.
             words = [text for text in self._unknown_positions if re.fullmatch(r"[A-Za-z ]{1,20}", text)]
@@ -540,12 +561,13 @@ class MimicCXR(Processor):
         if self._splits is not None:
             split = self._splits.get(identity)
             if split is None:
-                excluded = self._not_in_splits
+                # What the list of splits does not name may be held out.
+                excluded = f"not in {self._tables[_SPLIT].name}"
             else:
                 native["split"] = split
         return Record(
             identity=identity,
-            key=f"files/{study.group}/{name}",
+            key=f"{study.part}/{name}",
             file=Location(place.prefix + name) if place else None,
             carrier=self._carrier,
             view=view,
@@ -567,7 +589,6 @@ class MimicCXR(Processor):
         folder = f"p{patient}/s{study}"
         return _Study(
             ids=(patient, study),
-            group=group,
             part=f"files/{group}",
             folder=folder,
             place=self._places.get(f"p{patient}"),
@@ -575,11 +596,6 @@ class MimicCXR(Processor):
             class_label=self._labels.class_label(study),
             report_file=None if self._reports is None else f"{self._reports}{group}/{folder}.txt",
         )
-
-    @property
-    def _not_in_splits(self) -> str:
-        # What the list of splits does not name may be held out.
-        return f"not in {self._tables[_SPLIT].name}"
 
     def _view(self, identity: str, position: str) -> str:
         view = _CORRECTED_VIEWS.get(identity) or _VIEW_OF_POSITION.get(position.upper())
@@ -605,7 +621,17 @@ class MimicCXR(Processor):
             )
         return splits
 
-    def _walk(self, named: set[str]) -> Iterator[Record]:
+    def _tell_unused_splits(self, identities: set[str]) -> None:
+        # Of a patient whom the list names only the images that it names are looked for.
+        if self._splits is None or self._list is None or self._list == self._tables[_SPLIT]:
+            return
+        if unused := len(self._splits.keys() - identities):
+            self.warnings.append(
+                f"{self._tables[_SPLIT].name}: {unused:,} rows are not used: {self._list.name} names no such "
+                "images; download it again"
+            )
+
+    def _walk(self, named: set[str | None]) -> Iterator[Record]:
         """Yield the images below the folders of the patients that are not named; only these are listed."""
         unused = 0
         excluded = f"not in {self._list.name}" if self._list is not None else None
@@ -623,6 +649,11 @@ class MimicCXR(Processor):
                 yield record
         if unused:
             self.warnings.append(f"{unused:,} image files are not used: expected names such as {_SAMPLE}")
+
+    def view_in_header(self, view_position: str | None, patient_orientation: str | None) -> str | None:
+        """Return the view that a DICOM header tells, in the spellings of the table too."""
+        view = _VIEW_OF_POSITION.get((view_position or "").strip().upper(), "unknown")
+        return view if view != "unknown" else view_of(view_position, patient_orientation)
 
     def read_report(self, report_file: str) -> Report:
         """Return the report: its text as MaCheX's index has it, its findings and its impression."""

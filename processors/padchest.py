@@ -125,41 +125,14 @@ _VIEW_LIKE = re.compile(r"[A-Z][A-Za-z]*(?:[ _][A-Za-z]+)?")
 _SHOWN = 5
 
 # Cells worth keeping as they are written. The README spells the second names of ExposureTime and labelCUIS.
-_NATIVE_COLUMNS = (
-    "ImageDir",
-    "StudyDate_DICOM",
-    "PatientBirth",
-    "PatientSex_DICOM",
-    "ViewPosition_DICOM",
-    "Projection",
-    "MethodProjection",
-    "Pediatric",
-    "Modality_DICOM",
-    "Manufacturer_DICOM",
-    "PhotometricInterpretation_DICOM",
-    "PixelRepresentation_DICOM",
-    "PixelAspectRatio_DICOM",
-    "SpatialResolution_DICOM",
-    "BitsStored_DICOM",
-    "WindowCenter_DICOM",
-    "WindowWidth_DICOM",
-    "Rows_DICOM",
-    "Columns_DICOM",
-    "XRayTubeCurrent_DICOM",
-    "Exposure_DICOM",
-    "ExposureInuAs_DICOM",
-    "ExposureTime",
-    "ExposureTime_DICOM",
-    "RelativeXRayExposure_DICOM",
-    "ReportID",
-    "MethodLabel",
-    "Labels",
-    "Localizations",
-    "LabelsLocalizationsBySentence",
-    "labelCUIS",
-    "LabelCUIS",
-    "LocalizationsCUIS",
-)
+_NATIVE_COLUMNS = """
+    ImageDir StudyDate_DICOM PatientBirth PatientSex_DICOM ViewPosition_DICOM Projection
+    MethodProjection Pediatric Modality_DICOM Manufacturer_DICOM PhotometricInterpretation_DICOM
+    PixelRepresentation_DICOM PixelAspectRatio_DICOM SpatialResolution_DICOM BitsStored_DICOM
+    WindowCenter_DICOM WindowWidth_DICOM Rows_DICOM Columns_DICOM XRayTubeCurrent_DICOM Exposure_DICOM
+    ExposureInuAs_DICOM ExposureTime ExposureTime_DICOM RelativeXRayExposure_DICOM ReportID MethodLabel
+    Labels Localizations LabelsLocalizationsBySentence labelCUIS LabelCUIS LocalizationsCUIS
+"""
 
 _VILMEDIC = "make_padchest.py of github.com/jbdel/vilmedic"
 _XRV = "TorchXRayVision"
@@ -296,9 +269,9 @@ class _Reading:
         self._labels: dict[tuple[str, str], list[Label]] = {}
         self._label_cells: Counter[str] = Counter()
         self._projections: Counter[str] = Counter()
-        self._damaged: Counter[str] = Counter()
+        self._damaged = 0
 
-    def record(self, name: str, patient: str, study: str, report: str, native: dict[str, str]) -> Record:
+    def record(self, name: str, patient: str, report: str, native: dict[str, str]) -> Record:
         """Return what a row says of an image; where its file lies is for the caller to add."""
         cell = native.get
         projection = cell("Projection", "")
@@ -308,15 +281,14 @@ class _Reading:
             key=name,
             file=None,
             view=self.view(projection, cell("ViewPosition_DICOM")),
-            patient_id=self._id("PatientID", patient),
-            study_id=self._id("StudyID", study) or _study(name),
+            patient_id=self._patient(patient),
+            study_id=_study(name),
             sex=_SEX.get(cell("PatientSex_DICOM", "")),
             age=self.age(cell("StudyDate_DICOM", "")[:4], cell("PatientBirth", "")),
             labels=self._list(cell("Labels", ""), cell("MethodLabel", _NO_METHOD)),
             report=None if report in _MISSING else Report(report),
             original_bits_stored=self.bits(cell("BitsStored_DICOM", "")),
             native=native,
-            part=self.part(cell("ImageDir", "")),
             excluded=_EXCLUDED.get(projection.upper()),
         )
 
@@ -328,21 +300,21 @@ class _Reading:
             self._labels[cell, method] = labels
         return labels
 
-    def _id(self, column: str, cell: str) -> str | None:
+    def _patient(self, cell: str) -> str | None:
         if cell.isdecimal():
             return cell
-        if cell not in _MISSING:
-            self._damaged[column] += 1
+        self._damaged += cell not in _MISSING
         return None
 
     @property
     def warnings(self) -> list[str]:
         """What in the cells was not as expected, one line each."""
-        lines = [
-            f"{self._table}: {count:,} cells of column {column!r} are not used: expected digits only; was "
-            "the table saved by a spreadsheet?"
-            for column, count in self._damaged.items()
-        ]
+        lines = []
+        if self._damaged:
+            lines.append(
+                f"{self._table}: {self._damaged:,} cells of column 'PatientID' are not used: expected digits "
+                "only; was the table saved by a spreadsheet?"
+            )
         odd = {cell: rows for cell, rows in self._projections.items() if cell and cell.upper() not in _VIEWS}
         if odd:
             lines.append(
@@ -485,7 +457,7 @@ class PadChest(Processor):
         else:
             excluded = f"not in {self._table.name}"
             for record in self._listed(self._table):
-                listed.add(record.key.lower())
+                listed.add(record.key)
                 yield record
         for name, location in self._images.items():
             if name not in listed:
@@ -503,20 +475,24 @@ class PadChest(Processor):
         table = Table(path, columns=("ImageID", "Projection", "Labels"))
         self.tables.append(self.relative(path))
         unusable, reading = UnusableRows(path.name), _Reading(path.name)
-        columns = ("ImageID", *map(table.first_of, ("PatientID", "StudyID", "Report")))
-        natives = [column for column in _NATIVE_COLUMNS if column in table.columns]
+        columns = ("ImageID", table.first_of("PatientID"), table.first_of("Report"))
+        natives = [column for column in _NATIVE_COLUMNS.split() if column in table.columns]
         rows = zip(table.rows(*columns), table.rows(*natives), strict=True)
-        for row, ((image, patient, study, report), cells) in enumerate(rows, start=2):
-            name = image if image.lower().endswith(".png") else f"{image}.png"
+        for row, ((image, patient, report), cells) in enumerate(rows, start=2):
+            # In lower case, as the release has them, whatever became of the table.
+            name = f"{image.lower().removesuffix('.png')}.png"
             if not _IMAGE_NAME.fullmatch(name):
                 yield unusable.record(row, f"column 'ImageID': expected {_EXPECTED_NAME}")
                 continue
             native = {
                 column: cell for column, cell in zip(natives, cells, strict=True) if cell not in _MISSING
             }
-            record = reading.record(name, patient, study, report, native)
-            record.file = self._images.get(name.lower())
+            record = reading.record(name, patient, report, native)
+            record.file = self._images.get(name)
             record.carrier = self._carrier
+            if not self._carrier:
+                # Resized copies are not published in the numbered archives.
+                record.part = reading.part(native.get("ImageDir", ""))
             yield record
         self.warnings += [*unusable.warnings, *reading.warnings]
 
@@ -548,6 +524,7 @@ def _age(study_year: str, birth_year: str) -> float | None:
 
 
 def _study(name: str) -> str:
+    # The column StudyID says the same, but a spreadsheet makes one number of those that start alike.
     return name.partition("_")[0]
 
 

@@ -140,7 +140,7 @@ def zip_members(archive: Path, root: Path, suffixes: Sequence[str]) -> Iterator[
         with zipfile.ZipFile(archive) as packed:
             members = packed.infolist()
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, OSError) as error:
-        raise SourceError(f"{archive}: not readable as a zip file ({error}); download it again") from error
+        raise SourceError(f"{archive}: not readable as a zip file ({error}); download it again, or move it away") from error
     for member in members:
         name = member.filename.rpartition("/")[2]
         if name.startswith(".") or not name.lower().endswith(tuple(suffixes)):

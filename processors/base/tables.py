@@ -112,6 +112,8 @@ class Table:
             found = ", ".join(map(repr, self.columns))
         else:
             found = f"{len(self.columns)} columns of other names, or no header line"
+        if len(self.columns) == 1 and ";" in self.columns[0]:
+            found = "semicolons between the columns: save it with commas, as it was published"
         return SourceError(
             f"{self.path}: expected {expected}, found {found}; is this the table of another release?"
         )

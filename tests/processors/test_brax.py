@@ -263,6 +263,12 @@ class TestLayouts:
         same_images(Brax, root, miniature, PARTS)
         assert read(root)[0].tables == [f"{prefix}/{TABLE}"]
 
+    def test_a_folder_unpacked_into_one_of_its_name(self, release: Path, miniature: Path) -> None:
+        (release / "images").rename(release / "inner")
+        (release / "images").mkdir()
+        (release / "inner").rename(release / "images/images")
+        same_images(Brax, release, miniature, PARTS)
+
     def test_letter_case_of_folder_and_table_does_not_matter(self, release: Path) -> None:
         (release / "images").rename(release / "Images")
         (release / TABLE).rename(release / TABLE.upper())
@@ -379,13 +385,15 @@ class TestPaths:
             ("files/brax/1.1.0/images/{}.png", None),
             ("{}.png", None),
             ("./images//{}.png", None),
-            ("images/{}.png.backup", "cut after .png"),
-            ("images/{}.png1234567", "cut after .png"),
-            ("images/{}.png.png", "cut after .png"),
-            ("images/{}_123456", "by the file name alone"),
-            ("images/{}", "by the file name alone"),
-            ("images/{}.PNG", "by the file name alone"),
-            ("images/{}.dcm", "by the file name alone"),
+            ("Images/{}.png", None),
+            ("data/png/{}.png", None),
+            ("images/{}.png.backup", "under another ending"),
+            ("images/{}.png1234567", "under another ending"),
+            ("images/{}.png.png", "under another ending"),
+            ("images/{}_123456", "under another ending"),
+            ("images/{}", "under another ending"),
+            ("images/{}.PNG", "under another ending"),
+            ("images/{}.dcm", "under another ending"),
         ],
     )
     @pytest.mark.parametrize("here", [True, False])
@@ -459,7 +467,8 @@ class TestMissing:
         (release / TABLE).unlink()
         processor, records = read(release)
         assert processor.warnings == [
-            f"{TABLE} not found: images are written without labels, sex, age and view"
+            f"{TABLE} not found: images are written without labels, sex and age, and, as their view is "
+            "unknown, only with FRONTAL_ONLY: false"
         ]
         expected = read(miniature)[1]
         assert records.keys() == expected.keys()
@@ -471,7 +480,9 @@ class TestMissing:
 
     def test_without_the_table_headers_tell_the_view(self, dicoms: Path) -> None:
         (dicoms / TABLE).unlink()
-        assert all(record.view_from_header for record in read(dicoms)[1].values())
+        processor, records = read(dicoms)
+        assert all(record.view_from_header for record in records.values())
+        assert "as their view is unknown unless the DICOM headers tell it, only with" in processor.warnings[0]
 
     def test_half_the_files(self, release: Path) -> None:
         shutil.rmtree(release / "images/id_9901abc0-9901abc1-9901abc2-9901abc3-9901abc4")
@@ -492,6 +503,11 @@ class TestMissing:
         lay(release, "brax-1.1.0.zip")
         with pytest.raises(SourceError, match="unpack the archives first, 1 here"):
             Brax(release)
+
+    def test_a_packed_table_is_no_archive_of_images(self, tmp_path: Path) -> None:
+        lay(tmp_path, f"{TABLE}.zip")
+        with pytest.raises(SourceError, match="check the path"):
+            Brax(tmp_path)
 
     @pytest.mark.parametrize(
         "path",
@@ -563,6 +579,22 @@ class TestOddities:
         assert processor.warnings == [
             f"{TABLE}: 1 cells of column 'PatientAge' count as unknown: found 'sixty'"
         ]
+
+    def test_ages_that_a_program_read_as_numbers(self, release: Path) -> None:
+        edit(release, ",45,", ",45.0,")
+        processor, records = read(release)
+        assert processor.warnings == []
+        assert named(1, records).age == 45.0
+
+    @pytest.mark.parametrize("cell", [f"id_{A}-{A}-{A}-{A}-{A}", "900001", "1.0"])
+    @pytest.mark.parametrize("column", ["ViewPosition", "PatientAge"])
+    def test_no_cell_of_another_column_is_shown(self, tmp_path: Path, column: str, cell: str) -> None:
+        shifted = row(A, view=cell) if column == "ViewPosition" else row(A, age=cell)
+        write(tmp_path / TABLE, HEADER, shifted)
+        lay(tmp_path, f"images/{image(A)}.png")
+        processor, _ = read(tmp_path)
+        told = f"{TABLE}: 1 cells of column {column!r} count as unknown"
+        assert processor.warnings == ([] if (column, cell) == ("PatientAge", "1.0") else [told])
 
     def test_unknown_label_values_are_counted(self, tmp_path: Path) -> None:
         write(tmp_path / TABLE, HEADER, row(A, Edema="maybe", Fracture="-1", Pneumonia="1"))

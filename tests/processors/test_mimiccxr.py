@@ -130,6 +130,7 @@ class TestMiniature:
         assert said == {("unknown", True, None, None)}
         assert len(processor.warnings) == 1
         assert "unless the DICOM headers tell them" in processor.warnings[0]
+        assert processor.warnings[0].endswith("are written only with FRONTAL_ONLY: false")
 
     def test_images_alone_are_walked(self, tmp_path: Path) -> None:
         LAYOUT["images of MIMIC-CXR-JPG alone"].make(tmp_path)
@@ -203,6 +204,11 @@ class TestRoots:
     def test_packed_releases_are_to_be_unpacked(self, tmp_path: Path) -> None:
         lay(tmp_path, "mimic-cxr-jpg-2.1.0.zip", "p10.tar")
         with pytest.raises(SourceError, match="unpack the archives first, 2 here"):
+            MimicCXR(tmp_path)
+
+    def test_packed_tables_and_reports_are_no_images_to_unpack(self, tmp_path: Path) -> None:
+        lay(tmp_path, f"{METADATA}.zip", "MIMIC-CXR-reports.zip")
+        with pytest.raises(SourceError, match="check the path"):
             MimicCXR(tmp_path)
 
     def test_images_of_late_patients_only_are_found(self, tmp_path: Path) -> None:
@@ -300,7 +306,10 @@ class TestTables:
     @pytest.mark.parametrize(
         ("absent", "warning"),
         [
-            (METADATA, "views are unknown"),
+            (
+                METADATA,
+                "views are unknown; images of unknown view are written only with FRONTAL_ONLY: false",
+            ),
             (SPLIT, "the official validation and test images cannot be told from the others"),
             (CHEXPERT, "images are written without the labels of CheXpert and without class_label"),
             (NEGBIO, "images are written without the labels of NegBio"),
@@ -409,8 +418,42 @@ class TestViews:
         _, records = read(tmp_path)
         assert [records[identity].view_from_header for identity in (A, B, C)] == [False, True, False]
 
+    @pytest.mark.parametrize(
+        ("position", "orientation", "view"),
+        [
+            ("AP LLD", "L\\F", "decubitus"),
+            ("AP AXIAL", "L\\F", "other"),
+            ("XTABLE LATERAL", "L\\F", "other"),
+            ("LATERAL", None, "lateral"),
+            ("", "L\\F", "PA or AP"),
+            (None, "A\\F", "lateral"),
+            ("ANTEROPOSTERIOR", None, "AP"),
+            ("SIDEWAYS", None, None),
+        ],
+    )
+    def test_a_header_says_what_the_table_would(
+        self, tmp_path: Path, position: str | None, orientation: str | None, view: str | None
+    ) -> None:
+        assert MimicCXR(small(tmp_path, "PA")).view_in_header(position, orientation) == view
+
 
 class TestSplits:
+    def test_images_that_only_the_splits_name_are_counted(self, release: Path) -> None:
+        rows = rows_of(release / METADATA)
+        write(release / METADATA, *(row for row in rows if ",59999992," not in row))
+        processor, records = read(release)
+        # Their patient has another study, so that nobody looks into the folder.
+        assert of_study(records, "59999992") == []
+        told = f"2 rows are not used: {METADATA} names no such images; download it again"
+        assert f"{SPLIT}: {told}" in processor.warnings
+
+    def test_images_of_patients_that_are_gone_through_are_not_counted(self, release: Path) -> None:
+        rows = rows_of(release / METADATA)
+        write(release / METADATA, *(row for row in rows if ",10999992," not in row))
+        processor, records = read(release)
+        assert {record.excluded for record in of_study(records, "59999993")} == {f"not in {METADATA}"}
+        assert processor.warnings == []
+
     def test_names_are_normalised_and_kept(self, miniature: Path) -> None:
         records = read(miniature)[1].values()
         assert {(record.split, record.native["split"]) for record in records} == {
@@ -711,3 +754,6 @@ class TestReports:
 def test_known_bad_images_are_written() -> None:
     assert len(MimicCXR.known_bad) == 27
     assert {image.state for image in MimicCXR.known_bad} == {"suspicious"}
+    found_by = [image.found_by for image in MimicCXR.known_bad]
+    assert sum("rgrg" in each for each in found_by) == 23
+    assert sum("medical-ai" in each for each in found_by) == 7

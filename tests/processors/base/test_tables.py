@@ -354,3 +354,9 @@ class TestFloats:
     @pytest.mark.parametrize("cell", ["", "x", "nan", "inf", "-inf", "1,5"])
     def test_one_cell_that_is_no_finite_number_is_enough(self, cell: str) -> None:
         assert floats(["1", cell]) is None
+
+
+def test_semicolons_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("Image;View\n1.png;PA\n")
+    with pytest.raises(SourceError, match="semicolons between the columns: save it with commas"):
+        Table(tmp_path / "a.csv", columns=("Image",))
