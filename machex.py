@@ -44,15 +44,14 @@ def _add_compose(command: argparse.ArgumentParser) -> None:
         help="only a sample of N images of each dataset, and a contact sheet of each",
     )
     command.add_argument(
-        "-o", "--output", default=".", metavar="FOLDER", help="where contact sheets are put (this folder)"
+        "-o", "--output", metavar="FOLDER", help="with --limit: where contact sheets are put (this folder)"
     )
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above zero")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number above zero, found {text!r}")
+    return int(text)
 
 
 def _add_plan(command: argparse.ArgumentParser) -> None:

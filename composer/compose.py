@@ -120,7 +120,7 @@ def _write_images(dataset: Dataset, pool: Pool[Task, Outcome], limit: int | None
         tqdm(total=rows.num_rows, desc=dataset.name, unit="img", disable=not progress) as bar,
     ):
         for task, result in pool.map(tasks(dataset, rows)):
-            outcome = _crashed(task, result) if isinstance(result, Lost) else result
+            outcome = crashed(task, result) if isinstance(result, Lost) else result
             ledger.append(outcome)
             failed += outcome.reason is not None
             bar.set_postfix(failed=failed, refresh=False)
@@ -149,6 +149,7 @@ def tasks(dataset: Dataset, rows: pa.Table) -> Iterator[Task]:
             yield Task(row["number"], row["identity"], row["carrier"], source, str(target), dataset.recipe)
 
 
-def _crashed(task: Task, lost: Lost) -> Outcome:
+def crashed(task: Task, lost: Lost) -> Outcome:
+    """Return what came of an image whose workers died."""
     message = f"the process that read it ended twice (exit code {lost.exit_code}); fetch the file again"
     return Outcome(task.number, task.identity, task.carrier, reason=CRASHED, message=message)

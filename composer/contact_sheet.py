@@ -14,6 +14,8 @@ from composer.storage import atomic_write
 
 _SIDE, _CAPTION, _GAP = 224, 28, 6
 _COLUMNS = 8
+# A person looks at no more, and Pillow opens no picture of any size.
+MAXIMUM_PICTURES = 200
 _BACKGROUND, _INK = 24, 220
 
 
@@ -24,6 +26,8 @@ def write_contact_sheet(path: Path, folder: Path, index: pa.Table) -> None:
     ----------
     folder
         The dataset folder, in which the pictures lie.
+    index
+        At most `MAXIMUM_PICTURES` rows; a picture that cannot be read is an empty place.
     index
         Rows of the index.
 
@@ -40,22 +44,25 @@ def write_contact_sheet(path: Path, folder: Path, index: pa.Table) -> None:
     draw = ImageDraw.Draw(sheet)
     for place, row in enumerate(rows):
         left, top = _GAP + place % columns * cell_width, _GAP + place // columns * cell_height
-        thumbnail = _thumbnail(folder / row["path"])
-        width, height = thumbnail.size
-        sheet.paste(thumbnail, (left + (_SIDE - width) // 2, top + (_SIDE - height) // 2))
-        draw.text((left + 2, top + _SIDE + 4), _caption(row["id"], row["view"]), fill=_INK)
+        caption = f"{number_text(row['id'])}  {row['view']}"
+        try:
+            thumbnail = _thumbnail(folder / row["path"])
+        except OSError:
+            caption = f"{number_text(row['id'])}  unreadable"
+        else:
+            width, height = thumbnail.size
+            sheet.paste(thumbnail, (left + (_SIDE - width) // 2, top + (_SIDE - height) // 2))
+        draw.text((left + 2, top + _SIDE + 4), caption, fill=_INK)
     data = io.BytesIO()
     sheet.save(data, format="PNG")
     with atomic_write(path) as file:
         file.write(data.getvalue())
 
 
-def _caption(number: int, view: str) -> str:
-    return f"{number_text(number)}  {view}"
-
-
 def _thumbnail(path: Path) -> Image.Image:
     with Image.open(path) as image:
+        # Of a JPEG a smaller size is decoded.
+        image.draft("L", (_SIDE, _SIDE))
         grey = image.convert("L") if image.mode != "I;16" else _eight_bits(image)
         grey.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
         return grey

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from composer.errors import UsageError
+from composer.errors import MaCheXError, UsageError
 from composer.folder import DatasetFolder
 from composer.header_views import look_up_views
 from composer.imaging import Recipe
@@ -81,7 +81,7 @@ def survey(settings: Settings, names: Sequence[str] = ()) -> tuple[list[Dataset]
     for processor in _selected(settings, names):
         try:
             datasets.append(_open(processor, settings))
-        except (SourceError, UsageError, OSError) as error:
+        except (SourceError, MaCheXError, OSError) as error:
             problems.append(f"{processor.config_key}: {error}")
         except UnicodeEncodeError:
             problems.append(f"{processor.config_key}: a file or folder name is not UTF-8; rename it")
@@ -168,6 +168,8 @@ def warnings_of(dataset: Dataset) -> list[str]:
     warnings = list(dataset.processor.warnings)
     if dataset.repeated:
         warnings.append(f"{dataset.repeated:,} rows repeat an image; the first counts")
+    if unread := dataset.plan["view"].null_count:
+        warnings.append(f"{unread:,} headers that tell a view cannot be read: these images are tried anyway")
     previous = dataset.previous_plan
     if previous is not None and (gone := pc.sum(vanished(dataset.plan, previous)).as_py()):
         warnings.append(f"{gone:,} images of an earlier run are no longer listed, or no longer there")

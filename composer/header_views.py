@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,12 +19,15 @@ from processors.base import FRONTAL_VIEWS, Processor
 log = logging.getLogger(__name__)
 
 _THREADS = 16
+_BATCH = 10_000
+_UNKNOWN = pa.scalar("unknown")
 
 
 def look_up_views(records: pa.Table, processor: Processor) -> pa.Table:
     """Read the headers on which a selection of frontal films depends, and return records with those views.
 
-    Headers of films that are frontal anyway are left for the conversion to read.
+    Headers of films that are frontal anyway are left for the conversion to read. The view is null where the
+    file is absent or its header damaged: it is to be converted, which says what is wrong with it.
     """
     open_question = pc.and_(
         pc.and_(records["view_from_header"], pc.is_null(records["excluded"])),
@@ -37,38 +39,38 @@ def look_up_views(records: pa.Table, processor: Processor) -> pa.Table:
     if not len(places):
         return records
     log.info("%s: reading the headers of %s files for their views", processor.folder, f"{len(places):,}")
-    rows = records.select(SOURCE_COLUMNS).take(places).to_pylist()
+    rows = records.select(SOURCE_COLUMNS).take(places)
     views = records["view"].to_pylist()
-    unread = 0
     for place, facts in zip(places.tolist(), _headers(processor.root, rows), strict=True):
-        if facts is None:
-            unread += 1
-        else:
-            told = processor.view_in_header(facts.view_position, facts.patient_orientation)
-            views[place] = told or views[place]
-    if unread:
-        log.warning("%s: %s headers cannot be read: these views are unknown", processor.folder, f"{unread:,}")
-    return _with_views(records, views)
+        views[place] = facts and (_view(processor, facts) or views[place])
+    column = records.schema.get_field_index("view")
+    return records.set_column(column, records.schema.field("view"), pa.array(views, pa.string()))
+
+
+def _view(processor: Processor, facts: Facts) -> str | None:
+    return processor.view_in_header(facts.view_position, facts.patient_orientation)
 
 
 def views_in_headers(written: pa.Table, processor: Processor) -> pa.ChunkedArray | pa.Array:
     """Return the view of each written image, as its header tells it where that is to be asked."""
     asked = written["view_from_header"]
     if not pc.any(asked).as_py():
-        return written["view"]
+        return pc.fill_null(written["view"], _UNKNOWN)
     # Few different headers: each combination is asked once.
     columns = ("view_position", "patient_orientation")
     pairs = list(zip(*(written[column].to_pylist() for column in columns), strict=True))
     told = {pair: processor.view_in_header(*pair) for pair in set(pairs)}
     views = pa.array([told[pair] for pair in pairs], pa.string())
-    return pc.coalesce(pc.if_else(asked, views, pa.scalar(None, pa.string())), written["view"])
+    return pc.coalesce(pc.if_else(asked, views, pa.scalar(None, pa.string())), written["view"], _UNKNOWN)
 
 
-def _headers(root: Path, rows: list[dict[str, Any]]) -> Iterator[Facts | None]:
+def _headers(root: Path, rows: pa.Table) -> Iterator[Facts | None]:
     # pydicom warns of every oddity; filters of warnings are common to all threads.
     with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as threads:
         warnings.simplefilter("ignore")
-        yield from threads.map(lambda row: _scan(source_of(root, row)), rows)
+        # A thread pool is given all its work at once.
+        for batch in rows.to_batches(max_chunksize=_BATCH):
+            yield from threads.map(lambda row: _scan(source_of(root, row)), batch.to_pylist())
 
 
 def _scan(source: Source) -> Facts | None:
@@ -76,8 +78,3 @@ def _scan(source: Source) -> Facts | None:
         return scan_header(source)
     except Refusal:
         return None
-
-
-def _with_views(records: pa.Table, views: list[str]) -> pa.Table:
-    column = records.schema.get_field_index("view")
-    return records.set_column(column, records.schema.field("view"), pa.array(views, pa.string()))

@@ -95,7 +95,8 @@ def _held_out(splits: pa.ChunkedArray, settings: Settings) -> pa.ChunkedArray:
 
 
 def _other_view(views: pa.ChunkedArray, settings: Settings) -> pa.ChunkedArray:
-    frontal = pc.is_in(views, pa.array(FRONTAL_VIEWS))
+    # Where the header that tells the view cannot be read, conversion is to say why.
+    frontal = pc.or_(pc.is_null(views), pc.is_in(views, pa.array(FRONTAL_VIEWS)))
     return pc.and_(pc.invert(frontal), settings.frontal_only)
 
 

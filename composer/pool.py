@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import connection, forkserver, get_context
+from multiprocessing import connection, forkserver, get_context, resource_tracker
 from typing import Any, Generic, Self, TypeVar
 
 from composer.errors import OutputError
@@ -181,6 +181,8 @@ def _start_fork_server(module: str) -> None:
         # Up to Python 3.11 the fork server looks for modules in the working directory alone.
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
+    # This one lets interrupts through again when it starts.
+    resource_tracker.ensure_running()
     with _environment(environment), _without_interrupts():
         forkserver.ensure_running()
 

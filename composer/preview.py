@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import warnings
 from collections import Counter
@@ -16,13 +17,13 @@ from numpy.typing import NDArray
 from pydicom.uid import UID
 
 from composer.accounts import planned_counts
-from composer.compose import tasks, unwritten
+from composer.compose import crashed, tasks, unwritten
 from composer.datasets import Dataset, warnings_of
 from composer.imaging import Refusal, scan_header
 from composer.pool import Lost, Pool
 from composer.records import source_of
 from composer.sample import spread
-from composer.worker import CRASHED, Outcome, Task, try_image
+from composer.worker import Outcome, Task, try_image
 
 # How many images of a dataset are decoded; at how many more it is looked which coding they have, or whether
 # the file that a table promises is there.
@@ -32,12 +33,18 @@ _DICOM_SUFFIXES = (".dcm", ".dicom")
 
 
 class FileType(NamedTuple):
-    """Sampled files of one format and coding: how many were decoded, and why others were not."""
+    """Sampled files of one format and coding that were decoded."""
 
     name: str
-    sampled: int
     decoded: int
-    failures: dict[str, int]
+
+
+class Failure(NamedTuple):
+    """A sampled file that was not decoded: where it lies below the root, and why it is no picture."""
+
+    source: str
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ class Preview:
     by_rule: Counter[str]
     to_do: int
     file_types: list[FileType]
+    failures: list[Failure]
     looked_for: int
     absent: int
     enlarged: int
@@ -91,7 +99,8 @@ def _preview(dataset: Dataset, pool: Pool[Task, Outcome], workers: int) -> Previ
         by_status,
         by_rule,
         to_do,
-        _file_types(outcomes.values()),
+        [FileType(*each) for each in sorted(Counter(map(_type_name, done)).items())],
+        _failures(dataset, outcomes),
         looked_for,
         absent,
         enlarged=sum("upscaled" in outcome.facts.flags for outcome in done if outcome.facts),
@@ -116,8 +125,7 @@ def _try(dataset: Dataset, rows: NDArray[np.int64], pool: Pool[Task, Outcome]) -
     row_of = dict(zip(dataset.plan["number"].take(rows).to_pylist(), rows.tolist(), strict=True))
     outcomes = {}
     for task, result in pool.map(tasks(dataset, dataset.plan.take(rows))):
-        lost = Outcome(task.number, task.identity, task.carrier, reason=CRASHED)
-        outcomes[row_of[task.number]] = lost if isinstance(result, Lost) else result
+        outcomes[row_of[task.number]] = crashed(task, result) if isinstance(result, Lost) else result
     return outcomes
 
 
@@ -140,7 +148,8 @@ def _look_at_files(dataset: Dataset) -> tuple[NDArray[np.int64], int, int]:
 def _coding(dataset: Dataset, row: dict[str, Any]) -> str | None:
     """Return the transfer syntax of a DICOM file, an empty text for others, None when there is no file."""
     source = source_of(dataset.processor.root, row)
-    if not Path(source.path).exists():
+    # Unlike Path.exists, this says no to what cannot be looked at.
+    if not os.path.exists(source.path):  # noqa: PTH110
         return None
     if not row["key"].lower().endswith(_DICOM_SUFFIXES):
         return ""
@@ -150,25 +159,23 @@ def _coding(dataset: Dataset, row: dict[str, Any]) -> str | None:
         return ""
 
 
-def _file_types(outcomes: Iterable[Outcome]) -> list[FileType]:
-    reasons: dict[str, list[str | None]] = {}
-    for outcome in outcomes:
-        reasons.setdefault(_type_name(outcome), []).append(outcome.reason)
+def _failures(dataset: Dataset, outcomes: dict[int, Outcome]) -> list[Failure]:
+    sources = dataset.plan["source"]
     return [
-        FileType(name, len(found), found.count(None), dict(Counter(reason for reason in found if reason)))
-        for name, found in sorted(reasons.items())
+        Failure(sources[row].as_py(), outcome.reason, outcome.message or "")
+        for row, outcome in outcomes.items()
+        if outcome.reason is not None
     ]
 
 
 def _type_name(outcome: Outcome) -> str:
     facts = outcome.facts
-    if facts is None:
-        return "not decoded"
+    assert facts is not None
     coding = f", {UID(facts.transfer_syntax).name}" if facts.transfer_syntax else ""
     return f"{facts.source_format}{coding}, {facts.bits_stored} bits"
 
 
 def space_at(path: Path) -> tuple[Path, int]:
     """Return the nearest existing folder above ``path``, or itself, and the free bytes there."""
-    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    existing = next(folder for folder in (path, *path.parents) if os.path.exists(folder))  # noqa: PTH110
     return existing, shutil.disk_usage(existing).free

@@ -47,7 +47,8 @@ SCHEMA = pa.schema(
         pa.field("source_size", pa.int64()),
         pa.field("source_zipped", pa.bool_()),
         pa.field("carrier", pa.string(), nullable=False),
-        pa.field("view", pa.string(), nullable=False),
+        # Null where the header that tells it cannot be read.
+        pa.field("view", pa.string()),
         pa.field("view_from_header", pa.bool_(), nullable=False),
         pa.field("split", pa.string()),
         pa.field("patient_id", pa.string()),

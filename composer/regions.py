@@ -91,7 +91,7 @@ class Way:
             low, high = polygon.min(axis=0), polygon.max(axis=0)
         else:
             low, high = np.clip(self.points(corners), self.shown[:2], self.shown[2:])
-        if (high <= low).any():
+        if not (high > low).all():
             return None
         (left, top), (width, height) = low.tolist(), (high - low).tolist()
         return {**box, "x": left, "y": top, "width": width, "height": height, "outline": outline}
@@ -106,11 +106,19 @@ class Way:
         picture = np.zeros((self.rows, self.columns), dtype=np.uint8, order="F")
         row_shown, column_shown = _inside(rows, mask["rows"]), _inside(columns, mask["columns"])
         picture[np.ix_(row_shown, column_shown)] = pixels[np.ix_(rows[row_shown], columns[column_shown])]
-        if not picture.any():
+        if not picture.any() and not self._mark_small(pixels, picture):
             return None
         encoded: Any = coco.encode(picture)
         runs = str(encoded["counts"], "ascii")
         return {**mask, "rows": self.rows, "columns": self.columns, "runs": runs}
+
+    def _mark_small(self, pixels: NDArray[np.uint8], picture: NDArray[np.uint8]) -> bool:
+        """Mark where the pixels of a mask without a picture pixel of its own come to lie; say if any do."""
+        places = self.points(np.argwhere(pixels)[:, ::-1].astype(np.float64) + 0.5)
+        left, top, right, bottom = self.shown
+        x, y = places[((places >= (left, top)) & (places < (right, bottom))).all(axis=1)].astype(np.int64).T
+        picture[y, x] = 1
+        return len(x) > 0
 
     def _changes_nothing(self, rows: int, columns: int) -> bool:
         way = (self.scale_x, self.scale_y, self.offset_x, self.offset_y)
@@ -146,7 +154,7 @@ def clip(polygon: Points, bounds: tuple[float, float, float, float]) -> Points:
             if here >= 0:
                 corners.append(polygon[place])
         polygon = np.array(corners).reshape(-1, 2)
-    return polygon
+    return np.clip(polygon, bounds[:2], bounds[2:])
 
 
 def regions_in_pictures(written: pa.Table) -> tuple[pa.Array, pa.Array, pa.Array]:

@@ -5,10 +5,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import yaml
 from PIL import Image
 
+from composer.contact_sheet import write_contact_sheet
 from tests.conftest import machex
 
 
@@ -39,7 +41,7 @@ class TestPlan:
             "chexpert: CheXpert\n",
             "layout     PhysioNet: .dicom files",
             "112,120 in full size",
-            "decoded    1 of 1 dicom, JPEG 2000 Image Compression (Lossless Only), 12 bits",
+            "decoded    1 dicom, JPEG 2000 Image Compression (Lossless Only), 12 bits",
             "left out   ",
             "with 2 workers",
             "no problems\n",
@@ -84,7 +86,12 @@ class TestPlan:
         assert "this looks like CheXpert, not VinDr-CXR" in impossible
         missing, truncated = planned["problems"]["incomplete"]
         assert missing.startswith("chex-ray14: 1 images that the tables name are not there; download them")
-        assert truncated == "chex-ray14: 1 of the sampled files are truncated; fetch them again"
+        assert truncated.startswith(
+            "chex-ray14: 1 of the sampled files failed (truncated): the file ends after"
+        )
+        assert truncated.endswith("; fetch it again")
+        (nih_plan,) = [each for each in planned["datasets"] if each["dataset"] == "chex-ray14"]
+        assert [failure["source"] for failure in nih_plan["failures"]] == [f"images/{second.name}"]
         assert "vindrcxr" not in [dataset["dataset"] for dataset in planned["datasets"]]
         exit_code, _ = plan_of(config, "--dataset", "chex-ray14")
         assert exit_code == 1
@@ -102,6 +109,23 @@ class TestPlan:
         )
         config = reconfigured(demo, tmp_path, CHEXPERT_ROOT=str(chexpert), ALLOW_MISSING=True)
         assert plan_of(config, "--dataset", "chexpert")[0] == 0
+
+    def test_a_place_that_cannot_be_written_to(self, demo: Path, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        config = reconfigured(demo, tmp_path, MACHEX_PATH=str(tmp_path / "file" / "below"))
+        exit_code, planned = plan_of(config, "--dataset", "vindrcxr")
+        assert exit_code == 2
+        assert planned["problems"]["impossible"] == [
+            f"MACHEX_PATH: {tmp_path}/file is a file; choose another path"
+        ]
+
+    def test_a_collection_whose_plan_is_damaged(self, config: Path, tmp_path: Path) -> None:
+        (tmp_path / "collection/vindrcxr").mkdir(parents=True)
+        (tmp_path / "collection/vindrcxr/plan.parquet").write_bytes(b"junk")
+        exit_code, planned = plan_of(config)
+        assert exit_code == 2
+        assert "plan.parquet: damaged" in planned["problems"]["impossible"][0]
+        assert len(planned["datasets"]) > 1
 
     def test_a_selection_that_leaves_nothing_is_told(self, demo: Path, tmp_path: Path) -> None:
         config = reconfigured(demo, tmp_path, SPLITS=["val"])
@@ -147,6 +171,22 @@ class TestLimit:
     def test_folder_for_sheets_that_is_not_there(self, config: Path, tmp_path: Path) -> None:
         arguments = ("--dataset", "chexpert", "--limit", "1", "-o", str(tmp_path / "absent"))
         result = machex("-q", "-c", str(config), *arguments)
-        assert result.returncode == 3
-        assert "absent/contact-sheet-chexpert.png: cannot be written" in result.stderr
-        assert "Traceback" not in result.stderr
+        assert result.returncode == 2
+        assert "absent is no folder to write contact sheets into" in result.stderr
+        assert not (tmp_path / "collection").exists()
+        result = machex("-q", "-c", str(config), "-o", str(tmp_path))
+        assert result.returncode == 2
+        assert "add --limit N" in result.stderr
+
+    def test_sheet_of_many_or_damaged_pictures(self, tmp_path: Path) -> None:
+        (tmp_path / "00").mkdir()
+        Image.new("L", (64, 48), 200).save(tmp_path / "00/000000.jpg")
+        (tmp_path / "00/000001.jpg").write_bytes(b"no picture")
+        index = pa.table({"id": [0, 1], "path": ["00/000000.jpg", "00/000001.jpg"], "view": ["PA", "AP"]})
+        write_contact_sheet(tmp_path / "sheet.png", tmp_path, index)
+        with Image.open(tmp_path / "sheet.png") as image:
+            assert image.size == (2 * 230 + 6, 258 + 6)
+            assert image.crop((6, 6, 230, 230)).getextrema()[1] >= 199
+            # An empty place, and its caption.
+            assert image.crop((236, 6, 460, 230)).getextrema() == (24, 24)
+            assert image.crop((236, 230, 460, 258)).getextrema()[1] > 24

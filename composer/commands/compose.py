@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -10,8 +11,9 @@ from pathlib import Path
 
 from composer.accounts import Accounts, closing_table, planned_counts, status_table
 from composer.compose import compose, sample_index
-from composer.contact_sheet import write_contact_sheet
+from composer.contact_sheet import MAXIMUM_PICTURES, write_contact_sheet
 from composer.datasets import open_datasets
+from composer.errors import UsageError
 from composer.settings import Settings, load_settings
 from composer.status import Status
 
@@ -22,10 +24,22 @@ def run(arguments: Namespace) -> int:
     """Compose and print the closing table; return 1 when images failed or are missing, else 0."""
     settings = load_settings(Path(arguments.config))
     log.debug("%s", settings)
-    sheets = Path(arguments.output) if arguments.limit else None
+    sheets = _folder_of_sheets(arguments.limit, arguments.output)
     return compose_and_report(
         settings, arguments.dataset, quiet=arguments.quiet, limit=arguments.limit, sheets=sheets
     )
+
+
+def _folder_of_sheets(limit: int | None, folder: str | None) -> Path | None:
+    """Return where contact sheets go, after a look whether they can: not only when all is done."""
+    if limit is None:
+        if folder is not None:
+            raise UsageError("-o is where the contact sheets of --limit go: add --limit N, or leave it out")
+        return None
+    path = Path(folder or ".")
+    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
+        raise UsageError(f"{path.absolute()} is no folder to write contact sheets into: name another with -o")
+    return path
 
 
 def compose_and_report(
@@ -50,8 +64,9 @@ def compose_and_report(
     if sheets is not None and limit is not None:
         for dataset in datasets:
             path = sheets / f"contact-sheet-{dataset.name}.png"
-            write_contact_sheet(path, dataset.folder.path, sample_index(dataset, limit))
-            print(f"contact sheet of {dataset.name}: {path}")
+            index = sample_index(dataset, min(limit, MAXIMUM_PICTURES))
+            write_contact_sheet(path, dataset.folder.path, index)
+            print(f"contact sheet of {dataset.name}: {path} ({index.num_rows:,} pictures)")
     return exit_code
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 
 from composer.accounts import status_table
 from composer.datasets import survey
-from composer.preview import Preview, preview, space_at
+from composer.imaging import Reason
+from composer.preview import Failure, Preview, preview, space_at
 from composer.settings import Settings, load_settings
 from composer.status import Status
 from processors.base import Release
@@ -51,7 +53,9 @@ class _Outlook:
 
     def _output_problems(self) -> list[str]:
         problems = []
-        if not os.access(self._place, os.W_OK | os.X_OK):
+        if not self._place.is_dir():
+            problems.append(f"MACHEX_PATH: {self._place} is a file; choose another path")
+        elif not os.access(self._place, os.W_OK | os.X_OK):
             problems.append(
                 f"MACHEX_PATH: {self._place} may not be written to; change its rights or the path"
             )
@@ -115,11 +119,11 @@ def _lacks(each: Preview, settings: Settings) -> list[str]:
                 f"{name}: {each.absent} of {each.looked_for} sampled files are not there although the "
                 f"tables promise them; {remedy}"
             )
-    failures = {reason: count for kind in each.file_types for reason, count in kind.failures.items()}
+    messages = Counter((failure.reason, failure.message) for failure in each.failures)
     problems += [
-        f"{name}: {count} of the sampled files are {reason}; fetch them again"
-        for reason, count in failures.items()
-        if reason != Status.MISSING
+        f"{name}: {count} of the sampled files failed ({reason}): {message}"
+        for (reason, message), count in messages.items()
+        if reason != Reason.MISSING
     ]
     return problems
 
@@ -148,10 +152,8 @@ def _block(each: Preview) -> str:
         *(("published", _published(release, dataset.plan.num_rows)) for release in processor.releases),
         ("found", f"{dataset.plan.num_rows:,} images"),
         *([("left out", rules)] if rules else []),
-        *(
-            ("decoded", f"{kind.decoded} of {kind.sampled} {kind.name}{_reasons(kind.failures)}")
-            for kind in each.file_types
-        ),
+        *(("decoded", f"{kind.decoded} {kind.name}") for kind in each.file_types),
+        *([("failed", _reasons(each.failures))] if each.failures else []),
         ("to do", f"{each.to_do:,} images, about {_size(each.bytes)} and {_duration(each.seconds)}"),
         *(("warning", text) for text in each.warnings),
     ]
@@ -167,8 +169,9 @@ def _published(release: Release, found: int) -> str:
     return f"{release.images:,} in {release.name} ({same}{note})"
 
 
-def _reasons(failures: dict[str, int]) -> str:
-    return "".join(f", {count} {reason}" for reason, count in failures.items())
+def _reasons(failures: Sequence[Failure]) -> str:
+    counts = Counter(failure.reason for failure in failures)
+    return ", ".join(f"{count} {reason}" for reason, count in counts.items())
 
 
 def _as_dict(each: Preview) -> dict[str, Any]:
@@ -185,6 +188,7 @@ def _as_dict(each: Preview) -> dict[str, Any]:
         "left_out_by_rule": dict(each.by_rule),
         "to_do": each.to_do,
         "file_types": [kind._asdict() for kind in each.file_types],
+        "failures": [failure._asdict() for failure in each.failures],
         "sampled_files": each.looked_for,
         "sampled_files_absent": each.absent,
         "enlarged": each.enlarged,

@@ -10,6 +10,7 @@ _LOCAL_HEADER = struct.Struct("<4s2xHH4xI8xHH")
 _SIGNATURE = b"PK\x03\x04"
 _DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
 _STORED, _DEFLATED = 0, 8
+_ENCRYPTED = 0x1
 # Checksum and sizes follow the data instead of standing in the header.
 _HAS_DESCRIPTOR = 0x8
 
@@ -36,6 +37,8 @@ def read_member(archive: RawIOBase, size: int, maximum: int) -> bytes:
     if signature != _SIGNATURE:
         text = "no zip member begins here: the archive was replaced; check it and run again"
         raise Refusal(Reason.DAMAGED, text)
+    if flags & _ENCRYPTED:
+        raise Refusal(Reason.UNSUPPORTED, "an encrypted zip member; replace the archive by what is in it")
     _read(archive, name_length + extra_length)
     data = _read(archive, size)
     if flags & _HAS_DESCRIPTOR:

@@ -102,15 +102,17 @@ def test_views_on_which_the_selection_depends_are_read_from_the_headers(
     for name, position in positions.items():
         attributes = {"ViewPosition": position} if position else {}
         write_dicom(root / f"{name}.dcm", film(1, rows=32, columns=32), attributes=attributes)
-    (root / "d.dcm").write_bytes(b"\0" * 40)
+    (root / "d.dcm").mkdir()
     records = [
-        record(name, file=Location(f"{name}.dcm"), view="unknown", view_from_header=True) for name in "abcd"
+        record(name, file=Location(f"{name}.dcm"), view="unknown", view_from_header=True) for name in "abcde"
     ]
     plan = opened(settings, records, monkeypatch).plan
-    assert plan["view"].to_pylist() == ["lateral", "PA", "unknown", "unknown"]
-    assert plan["status"].to_pylist() == ["left out", "to write", "left out", "left out"]
-    assert "reading the headers of 4 files" in log.text
+    # Of the last two, a folder and nothing, the conversion is to say what is wrong.
+    assert plan["view"].to_pylist() == ["lateral", "PA", "unknown", None, None]
+    assert plan["status"].to_pylist() == ["left out", "to write", "left out", "to write", "to write"]
+    assert "reading the headers of 5 files" in log.text
+    assert "2 headers that tell a view cannot be read: these images are tried anyway" in log.text
     log.clear()
     every_view = settings.model_copy(update={"frontal_only": False})
-    assert opened(every_view, records, monkeypatch).plan["view"].to_pylist() == ["unknown"] * 4
+    assert opened(every_view, records, monkeypatch).plan["view"].to_pylist() == ["unknown"] * 5
     assert "headers" not in log.text

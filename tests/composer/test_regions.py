@@ -164,6 +164,20 @@ def test_mask_that_is_cut_off_is_dropped_and_an_unmoved_one_is_untouched() -> No
     assert Way.of(same, (64, 64)).mask(mask) is mask
 
 
+def test_mask_smaller_than_a_pixel_is_one_pixel() -> None:
+    pixels = np.zeros((3200, 2560), np.uint8)
+    pixels[1601, 1277] = 1
+    facts, _ = row_of(3200, 2560, 64, "crop")
+    found = Way.of(facts, (3200, 2560)).mask(mask_of(pixels))
+    assert found is not None
+    assert np.argwhere(pixels_of(found)).tolist() == [[32, 31]]
+
+
+def test_box_without_numbers_is_dropped() -> None:
+    facts, _ = row_of(200, 100, 50, "crop")
+    assert Way.of(facts, None).box(box(float("nan"), 60, 10, 10)) is None
+
+
 def test_columns_keep_the_order_of_the_rows() -> None:
     facts, _ = row_of(200, 100, 50, "crop")
     rows = [

@@ -51,6 +51,15 @@ def test_other_methods_are_not_read(tmp_path: Path) -> None:
     assert reason(archive_of(tmp_path / "a.zip", zipfile.ZIP_LZMA)) is Reason.UNSUPPORTED
 
 
+def test_encrypted_members_are_not_read(tmp_path: Path) -> None:
+    source = archive_of(tmp_path / "a.zip")
+    packed = bytearray(Path(source.path).read_bytes())
+    assert source.offset is not None
+    packed[source.offset + 6] |= 1
+    Path(source.path).write_bytes(packed)
+    assert reason(source) is Reason.UNSUPPORTED
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 @pytest.mark.parametrize("streamed", [False, True])
 def test_every_flipped_bit_of_the_data_is_found(tmp_path: Path, method: int, streamed: bool) -> None:
