@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= machex_demo
+APT_GET := $(if $(filter 0,$(shell id -u)),,sudo) apt-get
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format docs bench clean
+.PHONY: help demo test test-all dcmtk check format docs bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -32,6 +33,12 @@ test: $(VENV)/.development  ## the tests, in a few minutes
 test-all: $(VENV)/.development  ## the tests, the long ones too
 	$(BIN)/python -m pytest -n 2
 
+dcmtk: $(VENV)/.development  ## compare grey levels with DCMTK, installing it (Debian, Ubuntu)
+	@command -v dcm2img > /dev/null || command -v dcm2pnm > /dev/null || \
+		{ $(APT_GET) update && $(APT_GET) install --yes dcmtk; } || \
+		{ echo "install DCMTK, https://dcmtk.org, with dcm2img or dcm2pnm on the PATH; then again"; exit 1; }
+	$(BIN)/python -m pytest tests/composer/imaging/test_dcmtk.py
+
 check: $(VENV)/.development  ## format, lint, types, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -45,8 +52,9 @@ format: $(VENV)/.development  ## format the code and sort imports
 docs: $(VENV)/.runtime  ## write docs/datasets.md from the processors
 	$(BIN)/python -m composer.catalogue > docs/datasets.md
 
-bench: $(VENV)/.development  ## measure; see docs/performance.md
+bench: $(VENV)/.development  ## measure; see docs/performance.md and docs/pixels.md
 	$(BIN)/python -m benchmarks.plan
+	$(BIN)/python -m benchmarks.pixels
 
 clean:  ## delete what the targets above made
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -13,6 +13,9 @@ from composer.status import Status
 
 _STATUSES = (Status.WRITTEN, Status.LEFT_OUT, Status.KNOWN_BAD, Status.MISSING, Status.FAILED)
 _PLANNED = (Status.TO_WRITE, Status.LEFT_OUT, Status.KNOWN_BAD, Status.MISSING)
+# PadChest's table has it for its PNG files.
+_PHOTOMETRIC_IN_TABLE = "PhotometricInterpretation_DICOM"
+_NO_PHOTOMETRIC = "of unknown photometric interpretation"
 # The rule by which all but the first record of an image are left out.
 REPEATED = "repeated row"
 
@@ -32,6 +35,8 @@ class Accounts:
     by_status, by_rule, by_reason, by_flag
         Counts of all images by status, of those left out by rule, of the failed by reason, and of the
         flags on those written.
+    inverted
+        Counts of those written that look inverted, by photometric interpretation.
     """
 
     dataset: str
@@ -41,6 +46,7 @@ class Accounts:
     by_rule: Counter[str]
     by_reason: Counter[str]
     by_flag: Counter[str]
+    inverted: Counter[str]
 
     @property
     def is_complete(self) -> bool:
@@ -78,6 +84,7 @@ def account(dataset: str, found: int, repeated: int, results: pa.Table, index: p
         rules,
         _count(results.filter(pc.equal(results["status"], Status.FAILED))["reason"]),
         _count(pc.list_flatten(index["flags"])),
+        _inverted(index),
     )
     accounts.check()
     return accounts
@@ -91,6 +98,20 @@ def planned_counts(plan: pa.Table, repeated: int) -> tuple[Counter[str], Counter
     rules = _count(plan.filter(pc.equal(plan["status"], Status.LEFT_OUT))["rule"])
     statuses = _count(plan["status"]) + Counter({Status.LEFT_OUT: repeated})
     return statuses, rules + Counter({REPEATED: repeated})
+
+
+def _inverted(index: pa.Table) -> Counter[str]:
+    rows = index.select(["flags", "photometric_interpretation", "native"]).filter(
+        pc.greater(pc.list_value_length(index["flags"]), 0)
+    )
+    found: Counter[str] = Counter()
+    for row in rows.to_pylist():
+        if "looks_inverted" in row["flags"]:
+            in_table = dict(row["native"]).get(_PHOTOMETRIC_IN_TABLE)
+            found[
+                row["photometric_interpretation"] or in_table or "of unknown photometric interpretation"
+            ] += 1
+    return found
 
 
 def _count(values: pa.ChunkedArray) -> Counter[str]:
@@ -137,7 +158,12 @@ def _line(name: str, found: int, by_status: Counter[str], statuses: Sequence[str
 
 
 def _details(accounts: Accounts) -> list[str]:
-    kinds = (("left out", accounts.by_rule), ("failed", accounts.by_reason), ("flags", accounts.by_flag))
+    kinds = (
+        ("left out", accounts.by_rule),
+        ("failed", accounts.by_reason),
+        ("flags", accounts.by_flag),
+        ("looks inverted", accounts.inverted),
+    )
     return [
         f"{accounts.dataset}, {kind}: "
         + ", ".join(f"{name} {count:,}" for name, count in counts.most_common())

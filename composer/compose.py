@@ -24,7 +24,7 @@ from composer.pool import Lost, Pool
 from composer.records import SOURCE_COLUMNS, source_of
 from composer.sample import spread
 from composer.status import Status
-from composer.worker import CRASHED, Outcome, Task, make_image
+from composer.worker import CRASHED, WARM, Outcome, Task, make_image
 
 
 def compose(
@@ -57,7 +57,7 @@ def compose(
     try:
         for dataset in datasets:
             _begin(dataset)
-        with Pool(make_image, workers) as pool:
+        with Pool(make_image, workers, WARM) as pool:
             for dataset in datasets:
                 current = dataset
                 _write_images(dataset, pool, limit, progress=progress)

@@ -12,7 +12,7 @@ import itertools
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, forkserver, get_context, resource_tracker
@@ -88,16 +88,20 @@ class Pool(Generic[Item, Result]):
         Importable by name. What it raises, `map` raises.
     size
         How many processes at most.
+    preload
+        Modules that are loaded once, in the process from which the others are forked, besides that of the
+        function.
     """
 
-    def __init__(self, function: Callable[[Item], Result], size: int) -> None:
+    def __init__(self, function: Callable[[Item], Result], size: int, preload: Sequence[str] = ()) -> None:
         self._function = function
+        self._preload = [function.__module__, *preload]
         self._size = size
         self._workers: list[_Worker[Item]] = []
         self._failed_starts = 0
 
     def __enter__(self) -> Self:
-        _start_fork_server(self._function.__module__)
+        _start_fork_server(self._preload)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -171,9 +175,9 @@ class Pool(Generic[Item, Result]):
         again.extend(worker.entries)
 
 
-def _start_fork_server(module: str) -> None:
-    """Start the process that workers are forked from, with the module of their function loaded once."""
-    get_context("forkserver").set_forkserver_preload([module])
+def _start_fork_server(preload: list[str]) -> None:
+    """Start the process that workers are forked from, with these modules loaded once."""
+    get_context("forkserver").set_forkserver_preload(preload)
     environment = {
         # Numerical libraries read these when they are loaded; without them each worker of a 200-core machine
         # would start 200 threads.

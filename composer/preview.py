@@ -23,7 +23,7 @@ from composer.imaging import Refusal, scan_header
 from composer.pool import Lost, Pool
 from composer.records import source_of
 from composer.sample import spread
-from composer.worker import Outcome, Task, try_image
+from composer.worker import WARM, Outcome, Task, try_image
 
 # How many images of a dataset are decoded; at how many more it is looked which coding they have, or whether
 # the file that a table promises is there.
@@ -76,7 +76,7 @@ class Preview:
 
 def preview(datasets: Sequence[Dataset], workers: int) -> Iterator[Preview]:
     """Look at every dataset and decode a sample of it; nothing is written."""
-    with Pool(try_image, workers) as pool:
+    with Pool(try_image, workers, WARM) as pool:
         for dataset in datasets:
             yield _preview(dataset, pool, workers)
 

@@ -13,6 +13,9 @@ from composer.storage import atomic_write
 # Reasons beside those of `composer.imaging.Reason`.
 CRASHED, OUT_OF_MEMORY, UNEXPECTED = "crashed", "out of memory", "unexpected"
 
+# To be loaded before workers are forked.
+WARM = ("composer.imaging.warm",)
+
 _TOO_LITTLE_MEMORY = "the memory of this machine is too small for the image; lower NUM_WORKERS and run again"
 
 

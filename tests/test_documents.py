@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 import dataset
+from benchmarks.pixels import tone_differences
 from tests.conftest import REPOSITORY, machex
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+PIXELS = (REPOSITORY / "docs/pixels.md").read_text(encoding="utf-8")
 
 
 def test_examples_of_the_reader(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,3 +61,32 @@ def test_columns_that_the_readme_explains_are_those_of_the_index(demo: Path) -> 
     assert set(explained) <= set(row)
     first, last = (list(row).index(name) for name in ("source_format", "columns"))
     assert set(row) - set(explained) - {"file"} == set(list(row)[first + 1 : last])
+
+
+def test_commands_and_files_that_the_page_on_pixels_names_exist() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"`make ([a-z-]+)`", PIXELS)
+    modules = re.findall(r"`python -m ([\w.]+)", PIXELS)
+    files = re.findall(r"`((?:tests|docs|benchmarks)/[\w/.]+)`", PIXELS)
+    assert targets
+    assert modules
+    assert files
+    for target in targets:
+        assert f"\n{target}: " in makefile
+    for path in [*files, *(module.replace(".", "/") + ".py" for module in modules)]:
+        assert (REPOSITORY / path).is_file(), path
+
+
+def test_flags_that_the_page_on_pixels_explains_are_all_flags_of_imaging() -> None:
+    table = PIXELS[PIXELS.index("| flag | meaning |") : PIXELS.index("Which window or table was used")]
+    explained = re.findall(r"`([a-z_]+)`", "".join(line.split("|")[1] for line in table.splitlines() if line))
+    code = "".join(
+        path.read_text(encoding="utf-8") for path in (REPOSITORY / "composer/imaging").glob("*.py")
+    )
+    assert sorted(explained) == sorted(set(re.findall(r'flag\(\s*"(\w+)"', code)))
+
+
+def test_differences_on_the_page_on_pixels_are_those_measured() -> None:
+    for name, found in tone_differences().items():
+        (row,) = [line for line in PIXELS.splitlines() if line.startswith(f"| {name} |")]
+        assert [cell.strip() for cell in row.split("|")[2:4]] == [f"{mean:.2f}" for mean in found]

@@ -14,18 +14,27 @@ _START_OF_IMAGE = b"\xff\xd8"
 _END_MARKER = b"\xff\xd9"
 _START_OF_CODESTREAM = b"\xff\x4f\xff\x51"
 _START_OF_SCAN = 0xDA
+_SCAN_MARKER = b"\xff\xda"
 _STAND_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 # T.81 table B.1 without DHT (C4), JPG (C8) and DAC (CC); F7 is the frame of JPEG-LS (T.87 C.1.1).
 _START_OF_FRAME = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
 
 
+# Scans of a progressive JPEG, of which encoders write about ten. Each costs a pass over all pixels, however
+# few bytes it has.
+MAXIMUM_SCANS = 100
+# A block of a file system: what a download with gaps leaves as zeros. Sound JPEG 2000 data hold no such run.
+_GAP = bytes(4096)
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Size, in pixels, and precision, in bits, that a stream announces."""
+    """Size, in pixels, precision, in bits, and number of channels that a stream announces."""
 
     rows: int
     columns: int
     precision: int
+    samples: int
 
 
 def jpeg_frame(stream: bytes) -> Frame:
@@ -42,9 +51,9 @@ def jpeg_frame(stream: bytes) -> Frame:
     frame: Frame | None = None
     while position + 4 <= len(stream):
         marker, length = _marker(stream, position)
-        if marker in _START_OF_FRAME and position + 9 <= len(stream):
-            precision, rows, columns = struct.unpack_from(">BHH", stream, position + 4)
-            frame = Frame(rows, columns, precision)
+        if marker in _START_OF_FRAME and position + 10 <= len(stream):
+            precision, rows, columns, samples = struct.unpack_from(">BHHB", stream, position + 4)
+            frame = Frame(rows, columns, precision, samples)
         if marker == _START_OF_SCAN:
             return _checked_end(frame, stream, position)
         position += 2 + length
@@ -71,6 +80,10 @@ def _checked_end(frame: Frame | None, stream: bytes, start_of_scan: int) -> Fram
         raise Refusal(Reason.DAMAGED, "the JPEG stream has image data before any frame; fetch the file again")
     if stream.find(_END_MARKER, start_of_scan) < 0:
         raise Refusal(Reason.TRUNCATED, "the JPEG stream lacks its end marker; fetch the file again")
+    scans = stream.count(_SCAN_MARKER, start_of_scan)
+    if scans > MAXIMUM_SCANS:
+        text = f"a JPEG of {scans} scans, at most {MAXIMUM_SCANS} are decoded; fetch the file again"
+        raise Refusal(Reason.TOO_LARGE, text)
     return frame
 
 
@@ -87,8 +100,13 @@ def jpeg_2000_frame(stream: bytes) -> Frame:
         raise Refusal(Reason.DAMAGED, "the JPEG 2000 stream lacks its start marker; fetch the file again")
     # T.800 A.5.1: SOC, SIZ, Lsiz, Rsiz, then Xsiz, Ysiz, XOsiz, YOsiz; Ssiz follows the tile sizes and Csiz.
     right, bottom, left, top = struct.unpack_from(">4I", stream, start + 8)
+    samples = int.from_bytes(stream[start + 40 : start + 42], "big")
     precision = (stream[start + 42] & 0x7F) + 1
     # Streams are padded to an even length, with a zero by the standard (PS3.5 A.4), with FF by some encoders.
     if not stream.rstrip(b"\x00\xff").endswith(_END_MARKER):
         raise Refusal(Reason.TRUNCATED, "the JPEG 2000 stream lacks its end marker; fetch the file again")
-    return Frame(bottom - top, right - left, precision)
+    if _GAP in stream:
+        # Decoders cannot tell: whatever the bits, they are a valid code of some pixels.
+        text = f"the JPEG 2000 stream has a gap of {len(_GAP)} zero bytes; fetch the file again"
+        raise Refusal(Reason.DAMAGED, text)
+    return Frame(bottom - top, right - left, precision, samples)

@@ -9,6 +9,7 @@ from composer.imaging.encode import encode
 from composer.imaging.facts import Facts
 from composer.imaging.geometry import reshape
 from composer.imaging.header import pixel_aspect
+from composer.imaging.oddities import note_oddities
 from composer.imaging.picture import Picture
 from composer.imaging.recipe import Recipe
 from composer.imaging.sniff import Kind, contradicts_extension, sniff
@@ -74,13 +75,14 @@ def convert(source: Source, recipe: Recipe) -> Conversion:
     facts.decode_ms = _milliseconds(start)
 
     start = perf_counter()
-    levels = render(picture, recipe, facts)
+    grey = render(picture, recipe, facts)
+    note_oddities(grey, facts)
     aspect = 1.0 if picture.header is None else pixel_aspect(picture.header.dataset, facts)
-    levels = reshape(levels, aspect, recipe.size, recipe.resize, facts)
+    pixels = reshape(grey, aspect, recipe, facts)
     facts.tone_ms = _milliseconds(start)
 
     start = perf_counter()
-    written = encode(levels, recipe)
+    written = encode(pixels, recipe)
     facts.encode_ms = _milliseconds(start)
     return Conversion(written, facts)
 

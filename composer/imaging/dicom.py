@@ -2,7 +2,6 @@
 
 import io
 import zlib
-from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,10 +12,19 @@ from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 
-from composer.imaging import codestream
+from composer.imaging import codestream, jpeg
 from composer.imaging.facts import Facts
 from composer.imaging.header import Header, read_header
-from composer.imaging.libraries import GDCM, MAXIMUM_PIXELS, PILLOW, PYDICOM, check_size, guarded, quiet
+from composer.imaging.libraries import (
+    GDCM,
+    MAXIMUM_PIXELS,
+    PILLOW,
+    PYDICOM,
+    SIMPLEJPEG,
+    check_size,
+    guarded,
+    quiet,
+)
 from composer.imaging.picture import Picture, Values
 from composer.imaging.raster import luma
 from composer.imaging.refusal import Reason, Refusal
@@ -34,6 +42,7 @@ class _Coding(NamedTuple):
 _ENCAPSULATED: dict[str, _Coding] = {
     # GDCM's own RLE decoder accepts a stream without its last bytes.
     uid.RLELossless: _Coding("pydicom", PYDICOM, uid.RLELossless),
+    # Colour alone: its channels are read as the header says, after they were decoded once to see damage.
     uid.JPEGBaseline8Bit: _Coding("pillow", PILLOW, uid.JPEGBaseline8Bit),
     # The plug-in refuses 12 bits under this name, because GDCM 2 failed on them. GDCM 3 decodes every process
     # of T.81 by the stream's own header, whatever it is called.
@@ -52,8 +61,18 @@ _NATIVE = (
     uid.DeflatedExplicitVRLittleEndian,
 )
 _PIXEL_DATA = 0x7FE00010
+# The length of an element that ends with a delimiter (PS3.5 7.1).
+_UNDEFINED = 0xFFFFFFFF
+# PS3.3 C.7.6.3.1.2, those that can be decoded, by samples per pixel.
+_INTERPRETATIONS = {
+    1: {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"},
+    3: {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"},
+}
+# How libjpeg, inside GDCM, says on standard error alone that it made up pixels.
+_MADE_UP = ("Corrupt JPEG data", "Premature end of JPEG")
 # Bytes of the largest deflated data set: as many pixels as are decoded at most, of 16 bits.
 MAXIMUM_INFLATED = 2 * MAXIMUM_PIXELS
+_INFLATED_AT_ONCE = 1 << 24
 
 
 def decode(data: bytes, facts: Facts) -> Picture:
@@ -75,6 +94,7 @@ def decode(data: bytes, facts: Facts) -> Picture:
         syntax = _transfer_syntax(dataset)
         facts.transfer_syntax = str(syntax)
         header = read_header(dataset, dataset.original_encoding[1] is not False, facts)
+    _check_interpretation(header)
     check_size(header.rows, header.columns)
     value = _pixel_data(dataset, header, syntax)
     with guarded("the pixel data"):
@@ -84,14 +104,32 @@ def decode(data: bytes, facts: Facts) -> Picture:
         return Picture(_grey_of_colour(pixels, interpretation, header, facts), header)
 
 
+def _check_interpretation(header: Header) -> None:
+    known = _INTERPRETATIONS.get(header.samples_per_pixel, set())
+    if header.photometric_interpretation in known:
+        return
+    # What is no term of the standard could be any text, and is not quoted.
+    terms = set().union(*_INTERPRETATIONS.values())
+    found = header.photometric_interpretation
+    term = found if found in terms else "none that is known"
+    message = (
+        f"PhotometricInterpretation (0028,0004) is {term}, with {header.samples_per_pixel} samples a pixel"
+    )
+    remedy = "convert the file to MONOCHROME2"
+    raise Refusal(Reason.UNSUPPORTED, f"{message}, expected MONOCHROME1 or MONOCHROME2; {remedy}")
+
+
 def _check_inflated(data: bytes) -> None:
     """Refuse a deflated data set that would fill the memory: pydicom inflates it without a limit."""
     # The group length, always the first element, says where the data set starts (PS3.10 7.1).
     start = 144 + int.from_bytes(data[140:144], "little")
     if uid.DeflatedExplicitVRLittleEndian.encode() not in data[144:start]:
         return
-    inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[start:], MAXIMUM_INFLATED + 1)
-    if len(inflated) > MAXIMUM_INFLATED:
+    inflater, rest, inflated = zlib.decompressobj(-zlib.MAX_WBITS), data[start:], 0
+    while rest and inflated <= MAXIMUM_INFLATED:
+        inflated += len(inflater.decompress(rest, _INFLATED_AT_ONCE))
+        rest = inflater.unconsumed_tail
+    if inflated > MAXIMUM_INFLATED:
         message = f"the data set inflates to more than {MAXIMUM_INFLATED} bytes; this is hardly a radiograph"
         raise Refusal(Reason.TOO_LARGE, f"{message}; fetch the file again")
 
@@ -99,12 +137,7 @@ def _check_inflated(data: bytes) -> None:
 def _check_complete(dataset: Dataset, data: bytes) -> None:
     """Refuse what pydicom reads without complaint: an element shorter than it says, or no image."""
     for element in dataset.values():
-        if (
-            isinstance(element, RawDataElement)
-            and element.value is not None
-            and element.length != 0xFFFFFFFF
-            and len(element.value) < element.length
-        ):
+        if isinstance(element, RawDataElement) and _is_short(element, len(data)):
             message = f"the file ends after {len(data)} bytes inside element {element.tag}; fetch it again"
             raise Refusal(Reason.TRUNCATED, message)
     if _PIXEL_DATA in dataset:
@@ -121,6 +154,15 @@ def _check_complete(dataset: Dataset, data: bytes) -> None:
         raise Refusal(Reason.TRUNCATED, "the file ends inside the DICOM data set; fetch it again")
     message = "the DICOM file holds no PixelData (7FE0,0010), a radiograph was expected; replace it by one"
     raise Refusal(Reason.UNSUPPORTED, message)
+
+
+def _is_short(element: RawDataElement, size: int) -> bool:
+    if not isinstance(element.value, bytes):
+        return False
+    if element.length != _UNDEFINED:
+        return len(element.value) < element.length
+    # The delimiter behind it has 8 bytes, of which pydicom reads 4 and takes the rest for granted.
+    return element.value_tell + len(element.value) + 8 > size
 
 
 def _transfer_syntax(dataset: Dataset) -> uid.UID:
@@ -173,10 +215,20 @@ def _check_stream(stream: bytes, header: Header, syntax: uid.UID) -> None:
         raise Refusal(
             Reason.DAMAGED, f"{found}, {header.columns} x {header.rows} in the header; fetch the file again"
         )
+    # GDCM ends the whole process over 39 bits, and sizes its memory by the header.
+    if frame.samples != header.samples_per_pixel or frame.precision > header.bits_allocated:
+        found = f"{frame.samples} samples of {frame.precision} bits in the stream"
+        expected = f"{header.samples_per_pixel} of at most {header.bits_allocated} bits in the header"
+        raise Refusal(Reason.DAMAGED, f"{found}, {expected}; fetch the file again")
 
 
 def _decode_pixels(value: bytes, header: Header, syntax: uid.UID, facts: Facts) -> tuple[Values, str]:
     """Return pixels, of shape (rows, columns) or (rows, columns, 3), and their interpretation."""
+    if syntax == uid.JPEGBaseline8Bit:
+        pixels = _baseline(value)
+        if header.samples_per_pixel == 1:
+            facts.decoder = SIMPLEJPEG
+            return pixels.view(np.int8) if header.signed else pixels, header.photometric_interpretation
     coding = _ENCAPSULATED.get(syntax, _Coding("", PYDICOM, syntax))
     facts.decoder = coding.library
     element = header.dataset[_PIXEL_DATA]
@@ -197,9 +249,17 @@ def _decode_pixels(value: bytes, header: Header, syntax: uid.UID, facts: Facts) 
         "correct_unused_bits": False,
     }
     decoder = get_decoder(coding.syntax)
-    with quiet() if coding.library == GDCM else nullcontext():
+    with quiet() as said:
         pixels, properties = decoder.as_array(value, index=0, decoding_plugin=coding.plugin, **options)
+    for line in said:
+        if line.startswith(_MADE_UP):
+            raise ValueError(line)
     return pixels, str(properties["photometric_interpretation"])
+
+
+def _baseline(value: bytes) -> Values:
+    stream = next(generate_frames(value, number_of_frames=1))
+    return jpeg.pixels(stream, codestream.jpeg_frame(stream))
 
 
 def _stored_values(pixels: Values, header: Header, facts: Facts) -> Values:
@@ -223,13 +283,12 @@ def _grey_of_colour(pixels: Values, interpretation: str, header: Header, facts: 
     facts.flag("colour_source")
     maximum = (1 << header.bits_stored) - 1
     if interpretation == "PALETTE COLOR":
+        if not header.little_endian:
+            # pydicom reads the words of the palette in the wrong order, and a black picture comes out.
+            found = "a palette in big endian order, expected were grey values"
+            raise Refusal(Reason.UNSUPPORTED, f"{found}; convert the file to MONOCHROME2")
         pixels = apply_color_lut(pixels, header.dataset)
         maximum = (1 << 8 * pixels.dtype.itemsize) - 1
-    if pixels.ndim != 3 or pixels.shape[2] < 3:
-        # One of the terms of the standard: pydicom decodes no others.
-        found = f"PhotometricInterpretation (0028,0004) is {interpretation}"
-        message = f"{found}, expected MONOCHROME1 or MONOCHROME2; convert the file to one of them"
-        raise Refusal(Reason.UNSUPPORTED, message)
     colour = pixels[..., :3]
     difference = np.ptp(colour, axis=2) * (255 / maximum)
     if (difference > 2).mean() > 0.01:

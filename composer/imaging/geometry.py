@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from composer.imaging.facts import Facts
-from composer.imaging.picture import Levels
-from composer.imaging.recipe import Resize
+from composer.imaging.picture import Grey, Pixels
+from composer.imaging.recipe import Recipe, Resize
 
 # Pixels whose aspect differs from 1 by no more are taken as square.
 _SQUARE_TOLERANCE = 0.005
@@ -93,71 +92,75 @@ def _crop(height: float, width: float, size: int) -> Layout:
     return Layout(scaled_rows, scaled_columns, box, size, size, upscaled=size > short)
 
 
-def place(levels: Levels, layout: Layout) -> Levels:
+def place(grey: Grey, layout: Layout, white: int) -> Pixels:
     """Return the picture.
 
     Parameters
     ----------
-    levels
-        The source, 0 to 1.
+    grey
+        The source.
     layout
         What `plan_layout` returned for this size.
+    white
+        255 or 65535.
 
     Returns
     -------
-    Levels of shape (layout.rows, layout.columns)
-        0 to 1. Without any change of scale the values are those of the source, exactly; otherwise they come
-        from one antialiased Lanczos resampling.
+    Pixels of shape (layout.rows, layout.columns)
+        0 to ``white``. Without any change of scale they are the levels of the source, rounded; otherwise they
+        come from one antialiased Lanczos resampling.
     """
-    part = _resample(levels, layout)
+    part = _resample(grey, layout, white)
     rows, columns = part.shape
     if (rows, columns) == (layout.rows, layout.columns):
         return part
-    picture = np.zeros((layout.rows, layout.columns), dtype=np.float32)
+    picture = np.zeros((layout.rows, layout.columns), dtype=part.dtype)
     picture[layout.top : layout.top + rows, layout.left : layout.left + columns] = part
     return picture
 
 
-def _resample(levels: Levels, layout: Layout) -> Levels:
-    rows, columns = levels.shape
+def _resample(grey: Grey, layout: Layout, white: int) -> Pixels:
+    rows, columns = grey.index.shape
     left, top, right, bottom = layout.box
     if (rows, columns) == (layout.scaled_rows, layout.scaled_columns):
-        return levels[top:bottom, left:right]
+        table = np.rint(white * grey.table).astype(np.uint8 if white == 255 else np.uint16)
+        return np.take(table, grey.index[top:bottom, left:right])
+    # Only workers come here: numba takes half a second to load.
+    from composer.imaging.resample import Axis, resample
+
     # Only what the crop keeps is computed; the filter still sees the pixels around it.
-    resized = Image.fromarray(levels).resize(
-        (right - left, bottom - top),
-        Image.Resampling.LANCZOS,
-        box=layout.native_box(rows, columns),
+    down, across = (
+        Axis(rows, layout.scaled_rows, top, bottom),
+        Axis(columns, layout.scaled_columns, left, right),
     )
-    return np.asarray(resized, dtype=np.float32).clip(0, 1)
+    return resample(grey, down, across, white)
 
 
-def reshape(levels: Levels, pixel_aspect: float, size: int, resize: Resize, facts: Facts) -> Levels:
-    """Bring ``levels`` to the size of the picture, and note in ``facts`` how.
+def reshape(grey: Grey, pixel_aspect: float, recipe: Recipe, facts: Facts) -> Pixels:
+    """Bring the source to the size of the picture, quantise it, and note in ``facts`` how.
 
     Parameters
     ----------
-    levels
-        The source, 0 to 1.
+    grey
+        The source.
     pixel_aspect
         Height of a pixel over its width.
-    size
-        Side of the picture.
-    resize
-        As in `Recipe`.
+    recipe
+        ``size``, ``resize`` and ``white`` are used.
     facts
         Receives sizes, scales and boxes.
 
     Returns
     -------
-    Levels of shape (size, size), but for ``fit``
+    Pixels of shape (size, size), but for ``fit``
     """
+    resize = recipe.resize
     if abs(pixel_aspect - 1) <= _SQUARE_TOLERANCE:
         pixel_aspect = 1.0
     elif resize != "stretch":
         facts.flag("pixel_aspect")
-    rows, columns = levels.shape
-    layout = plan_layout(rows, columns, pixel_aspect, size, resize)
+    rows, columns = grey.index.shape
+    layout = plan_layout(rows, columns, pixel_aspect, recipe.size, resize)
     facts.native_rows, facts.native_columns = rows, columns
     facts.rows, facts.columns = layout.rows, layout.columns
     facts.scale_row, facts.scale_column = layout.scaled_rows / rows, layout.scaled_columns / columns
@@ -167,4 +170,4 @@ def reshape(levels: Levels, pixel_aspect: float, size: int, resize: Resize, fact
         facts.pad_box = [layout.left, layout.top, scaled_right, scaled_bottom]
     if layout.upscaled:
         facts.flag("upscaled")
-    return place(levels, layout)
+    return place(grey, layout, recipe.white)

@@ -2,14 +2,18 @@
 
 import io
 
+import numpy as np
+import simplejpeg
 from PIL import Image
 
 from composer.imaging import codestream
 from composer.imaging.facts import Facts
-from composer.imaging.libraries import PILLOW, check_size, guarded
-from composer.imaging.picture import Picture
-from composer.imaging.raster import grey
+from composer.imaging.libraries import SIMPLEJPEG, check_size, guarded
+from composer.imaging.picture import Picture, Values
+from composer.imaging.raster import flatten, upright
 from composer.imaging.refusal import Reason, Refusal
+
+_COLOUR_SPACES = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 
 
 def decode(data: bytes, facts: Facts) -> Picture:
@@ -18,15 +22,47 @@ def decode(data: bytes, facts: Facts) -> Picture:
     Raises
     ------
     Refusal
-        truncated, damaged, too large, or unsupported (more than 8 bits).
+        truncated, damaged, too large, or unsupported (more than 8 bits, rare kinds of colour).
     """
     frame = codestream.jpeg_frame(data)
     check_size(frame.rows, frame.columns)
+    facts.decoder = SIMPLEJPEG
+    facts.bits_allocated = facts.bits_stored = 8
+    with guarded("the JPEG image"):
+        channels = pixels(data, frame)
+        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+            if frame.samples == 4:
+                # Pillow knows the inks that Adobe inverts.
+                channels = np.asarray(image.convert("RGB"))
+            return Picture(upright(flatten(channels, facts), image, facts))
+
+
+def pixels(stream: bytes, frame: codestream.Frame) -> Values:
+    """Return the pixels of a stream, of shape (rows, columns) or (rows, columns, channels).
+
+    They are those of Pillow, which uses the same libjpeg-turbo but has no means to see its warnings: where
+    coded data are cut or damaged libjpeg warns, makes up the rest in grey, and goes on.
+
+    Raises
+    ------
+    Refusal
+        unsupported.
+    Exception
+        Whatever the library raises over damage: to be called under `guarded`.
+    """
     if frame.precision != 8:
         text = f"a JPEG of {frame.precision} bits, expected were 8; convert it to a PNG of 16 bits"
         raise Refusal(Reason.UNSUPPORTED, text)
-    facts.decoder = PILLOW
-    facts.bits_allocated = facts.bits_stored = 8
-    with guarded("the JPEG image"), Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-        image.load()
-        return Picture(grey(image, facts))
+    if frame.samples not in _COLOUR_SPACES:
+        text = f"a JPEG of {frame.samples} channels, expected was 1; convert it to grey"
+        raise Refusal(Reason.UNSUPPORTED, text)
+    try:
+        decoded: Values = simplejpeg.decode_jpeg(
+            stream, _COLOUR_SPACES[frame.samples], fastdct=False, fastupsample=False, strict=True
+        )
+    except ValueError as error:
+        if "subsampling" in str(error):
+            text = "a JPEG of an unusual process or sampling of colour, expected was grey; convert it to grey"
+            raise Refusal(Reason.UNSUPPORTED, text) from error
+        raise
+    return decoded[..., 0] if frame.samples == 1 else decoded

@@ -4,12 +4,12 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 
 import gdcm
 import PIL
 import pydicom
+import simplejpeg
 from PIL import Image
 from pydicom import config
 
@@ -29,10 +29,13 @@ gdcm.Trace.SetError(False)
 config.settings.reading_validation_mode = config.IGNORE
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
-# How zlib, Pillow, pydicom and struct say that there was too little to read.
-_END_REACHED = ("truncated", "end of file", "requires a buffer", "no tag to read")
+# How zlib, Pillow, pydicom, struct and libjpeg say that there was too little to read.
+_END_REACHED = ("truncated", "end of file", "requires a buffer", "no tag to read", "premature end")
+# Linux pipes hold as much, others less: lines beyond it are lost, which is no matter.
+_MOST_SAID = 1 << 16
 
 PILLOW = f"Pillow {PIL.__version__}"
+SIMPLEJPEG = f"simplejpeg {simplejpeg.__version__}"
 PYDICOM = f"pydicom {pydicom.__version__}"
 GDCM = f"gdcm {gdcm.Version.GetVersion()}"
 
@@ -60,6 +63,8 @@ def guarded(what: str) -> Iterator[None]:
     except Exception as error:
         # Decoders raise everything from struct.error to RecursionError; there is no common base.
         text = str(error).lower()
+        if "insufficient memory" in text:
+            raise MemoryError from error
         if isinstance(error, EOFError) or any(phrase in text for phrase in _END_REACHED):
             message = f"{what} ends early ({type(error).__name__}); fetch the file again"
             raise Refusal(Reason.TRUNCATED, message) from error
@@ -68,27 +73,47 @@ def guarded(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Send what C code writes to standard error into nothing, for as long as the block runs.
+def quiet() -> Iterator[list[str]]:
+    """Keep what C code writes to standard error, for as long as the block runs.
 
     The copies of libjpeg and OpenJPEG inside GDCM print lines that no setting turns off, for every stream of
-    12 bits and for many damaged ones, and would tear the progress bar of a run. Whether decoding worked is
-    told by GDCM's result. The process has one standard error, so other threads are silent meanwhile too;
-    workers have a single one.
+    12 bits and for many damaged ones, and would tear the progress bar of a run. Some of these lines are the
+    only sign that pixels were made up. The process has one standard error, so other threads are silent
+    meanwhile too; workers have a single one.
+
+    Yields
+    ------
+    list of str
+        Filled with the lines when the block ends.
     """
+    _open_standard_error()
+    standard_error = os.dup(2)
+    # A pipe, for it needs no disk. Who writes into a full one is not blocked.
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    os.dup2(writer, 2)
+    os.close(writer)
+    lines: list[str] = []
     try:
-        standard_error = os.dup(2)
-    except OSError:
-        # It is closed: there is nothing to keep quiet.
-        yield
-        return
-    try:
-        with Path(os.devnull).open("wb", buffering=0) as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
+        yield lines
     finally:
         os.dup2(standard_error, 2)
         os.close(standard_error)
+        with suppress(BlockingIOError):
+            lines += os.read(reader, _MOST_SAID).decode(errors="replace").splitlines()
+        os.close(reader)
+
+
+def _open_standard_error() -> None:
+    """Open standard error, if it is closed, on nothing: the next file to be opened would take its place."""
+    try:
+        os.fstat(2)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        if nowhere != 2:
+            os.dup2(nowhere, 2)
+            os.close(nowhere)
 
 
 def check_size(rows: int, columns: int) -> None:

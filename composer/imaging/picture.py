@@ -1,7 +1,7 @@
 """Decoded pixels on their way from a decoder to tone and geometry."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,34 @@ from composer.imaging.header import Header
 Values = NDArray[Any]
 # Grey levels y of shape (rows, columns), 0 black to 1 white.
 Levels = NDArray[np.float32]
+# A finished picture of shape (rows, columns): 0 black to 255 or 65535 white.
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True)
+class Grey:
+    """The finished tone of a source: grey levels ``table[index]``.
+
+    Attributes
+    ----------
+    index
+        Of shape (rows, columns), uint8 or uint16.
+    table
+        Grey level for every index that occurs: float64, 0 black to 1 white, at most 65,536 entries.
+    """
+
+    index: NDArray[np.uint8] | NDArray[np.uint16]
+    table: NDArray[np.float64]
+
+    @classmethod
+    def of_levels(cls, levels: Levels) -> Self:
+        """Return levels as steps of 1/65535."""
+        return cls(np.rint(levels * np.float32(65535)).astype(np.uint16), np.arange(65536) / 65535)
+
+    @property
+    def levels(self) -> Levels:
+        """The grey levels as an array of their own."""
+        return np.take(self.table.astype(np.float32), self.index)
 
 
 @dataclass(slots=True)

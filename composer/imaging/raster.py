@@ -39,8 +39,8 @@ def grey(image: Image.Image, facts: Facts) -> Values:
         if "transparency" in image.info:
             facts.flag("alpha_dropped")
     else:
-        pixels = _flatten(np.asarray(_plain(image)), facts)
-    return _upright(pixels, image, facts)
+        pixels = flatten(np.asarray(_plain(image)), facts)
+    return upright(pixels, image, facts)
 
 
 def luma(colour: Values, maximum: int) -> Values:
@@ -58,7 +58,11 @@ def _plain(image: Image.Image) -> Image.Image:
     return image if image.mode in {"L", "LA", "RGB", "RGBA"} else image.convert("RGB")
 
 
-def _flatten(channels: Values, facts: Facts) -> Values:
+def flatten(channels: Values, facts: Facts) -> Values:
+    """Return the grey channel of ``channels``, of shape (rows, columns) or (rows, columns, 2 to 4).
+
+    The rule is that of `grey`.
+    """
     if channels.ndim == 2:
         return channels
     count = channels.shape[2]
@@ -82,8 +86,14 @@ def _one_channel(colour: Values, facts: Facts) -> Values:
     return luma(colour, 255)
 
 
-def _upright(pixels: Values, image: Image.Image, facts: Facts) -> Values:
-    turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION_TAG, 1))
+def upright(pixels: Values, image: Image.Image, facts: Facts) -> Values:
+    """Return ``pixels`` turned as the Exif data of ``image`` say."""
+    try:
+        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # Pillow raises whatever broken data provoke; the pixels are sound
+        facts.flag("exif_broken")
+        return pixels
+    turn = _UPRIGHT.get(orientation)
     if turn is None:
         return pixels
     facts.flag("exif_orientation")

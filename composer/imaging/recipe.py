@@ -38,7 +38,7 @@ class Recipe:
     ``ARITHMETIC`` is raised by hand when the same file and settings would give other pixels than before.
     """
 
-    ARITHMETIC: ClassVar[int] = 1
+    ARITHMETIC: ClassVar[int] = 2
 
     size: int = 1024
     resize: Resize = "crop"
@@ -52,6 +52,11 @@ class Recipe:
     def extension(self) -> str:
         """Extension of the written file, without the dot."""
         return "jpg" if self.image_format == "jpg" else "png"
+
+    @property
+    def white(self) -> int:
+        """Value of a white pixel in the written file."""
+        return 65535 if self.image_format == "png16" else 255
 
     def as_dict(self) -> dict[str, str | int | bool]:
         """Return all settings and the version of the arithmetic, in a fixed order, ready for JSON.

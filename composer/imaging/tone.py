@@ -8,7 +8,7 @@ import numpy as np
 from composer.imaging.facts import Facts
 from composer.imaging.header import Header, items, numbers
 from composer.imaging.lut import LookUpTable, read_lut
-from composer.imaging.picture import Levels, Picture, Values
+from composer.imaging.picture import Grey, Picture, Values
 from composer.imaging.polarity import inverts
 from composer.imaging.recipe import Recipe
 from composer.imaging.voi import Doubles, Scale, Transform, choose_voi
@@ -18,7 +18,7 @@ _MAXIMUM_TABLE_BITS = 16
 _ROUNDING = 1.001
 
 
-def render(picture: Picture, recipe: Recipe, facts: Facts, voi_index: int = 0) -> Levels:
+def render(picture: Picture, recipe: Recipe, facts: Facts, voi_index: int = 0) -> Grey:
     """Return the finished tone of ``picture``.
 
     Parameters
@@ -34,24 +34,23 @@ def render(picture: Picture, recipe: Recipe, facts: Facts, voi_index: int = 0) -
 
     Returns
     -------
-    Levels of shape (rows, columns)
-        0 black to 1 white.
+    Grey of shape (rows, columns)
     """
     if recipe.invert:
         facts.flag("inverted_by_configuration")
     header = picture.header
     if header is None or picture.stored.dtype == np.float32:
         facts.inverted = recipe.invert
-        levels = _raster_levels(picture, facts)
-        return 1 - levels if recipe.invert else levels
+        grey = _raster_grey(picture, facts)
+        return Grey(grey.index, 1 - grey.table) if recipe.invert else grey
     facts.inverted = inverts(header.photometric_interpretation, facts) != recipe.invert
-    return _dicom_levels(picture.stored, header, recipe, facts, voi_index)
+    return _dicom_grey(picture.stored, header, recipe, facts, voi_index)
 
 
-def _raster_levels(picture: Picture, facts: Facts) -> Levels:
+def _raster_grey(picture: Picture, facts: Facts) -> Grey:
     stored = picture.stored
     if stored.dtype == np.float32:
-        return stored
+        return Grey.of_levels(stored)
     if stored.dtype == np.uint8:
         highest, facts.full_scale = 255, 255.0
     else:
@@ -80,7 +79,7 @@ def _full_scale(highest: int, original_bits_stored: int | None, facts: Facts) ->
     return 65535.0
 
 
-def _dicom_levels(stored: Values, header: Header, recipe: Recipe, facts: Facts, voi_index: int) -> Levels:
+def _dicom_grey(stored: Values, header: Header, recipe: Recipe, facts: Facts, voi_index: int) -> Grey:
     modality = _read_modality(header, facts)
     padding = _padding_range(header)
     if recipe.tone == "minmax":
@@ -103,15 +102,16 @@ def _dicom_levels(stored: Values, header: Header, recipe: Recipe, facts: Facts, 
         return y
 
     if header.bits_stored > _MAXIMUM_TABLE_BITS:
-        return levels(stored.astype(np.float64)).astype(np.float32)
+        return Grey.of_levels(levels(stored.astype(np.float64)).astype(np.float32))
     return _look_up(stored, *header.stored_range, levels)
 
 
-def _look_up(stored: Values, lowest: int, highest: int, levels: Callable[[Doubles], Doubles]) -> Levels:
-    """Compute ``levels`` once for every possible value, then look each pixel up."""
-    table = levels(np.arange(lowest, highest + 1, dtype=np.float64)).astype(np.float32)
-    index = stored if lowest == 0 else stored.astype(np.int32) - lowest
-    return np.take(table, index)
+def _look_up(stored: Values, lowest: int, highest: int, levels: Callable[[Doubles], Doubles]) -> Grey:
+    """Compute ``levels`` once for every possible value."""
+    table = levels(np.arange(lowest, highest + 1, dtype=np.float64))
+    if lowest == 0 and stored.dtype == np.uint8:
+        return Grey(stored, table)
+    return Grey((stored.astype(np.int32) - lowest).astype(np.uint16), table)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pytest
 
 from composer.errors import OutputError
 from composer.pool import Lost, Pool, _serve
+from composer.worker import WARM
 
 
 class Kill(NamedTuple):
@@ -166,6 +168,17 @@ def test_workers_use_one_thread_and_end_with_the_pool(monkeypatch: pytest.Monkey
 def test_function_of_the_workers_is_loaded_once_in_the_process_they_are_forked_from() -> None:
     forkserver._forkserver._stop()  # type: ignore[attr-defined]
     with Pool(parent_has_loaded_this, 1) as pool:
+        assert [answer for _, answer in pool.map([0])] == [True]
+
+
+def compiled_before_the_fork(_: int) -> bool:
+    resample = sys.modules.get("composer.imaging.resample")
+    return resample is not None and len(resample._sum_rows.signatures) == 2
+
+
+def test_modules_to_preload_are_loaded_before_workers_are_forked() -> None:
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    with Pool(compiled_before_the_fork, 1, WARM) as pool:
         assert [answer for _, answer in pool.map([0])] == [True]
 
 

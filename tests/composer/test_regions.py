@@ -12,17 +12,23 @@ from pycocotools import mask as coco
 
 from composer.imaging.facts import Facts
 from composer.imaging.geometry import reshape
-from composer.imaging.recipe import Resize
+from composer.imaging.picture import Grey
+from composer.imaging.recipe import Recipe, Resize
 from composer.records import BOX, MASK
 from composer.regions import COLUMNS, Way, clip, regions_in_pictures
 
 WAYS: tuple[Resize, ...] = ("crop", "pad", "fit", "stretch")
 
 
+def reshaped(levels: NDArray[np.float32], size: int, resize: Resize, facts: Facts) -> NDArray[np.float32]:
+    pixels = reshape(Grey.of_levels(levels), 1.0, Recipe(size=size, resize=resize), facts)
+    return (pixels / np.float32(255)).astype(np.float32)
+
+
 def row_of(rows: int, columns: int, size: int, resize: Resize) -> tuple[dict[str, Any], NDArray[np.float32]]:
     """Convert a blank film, and return the facts that regions need and the picture."""
     facts = Facts()
-    picture = reshape(np.zeros((rows, columns), np.float32), 1.0, size, resize, facts)
+    picture = reshaped(np.zeros((rows, columns), np.float32), size, resize, facts)
     return {name: getattr(facts, name) for name in COLUMNS}, picture
 
 
@@ -75,7 +81,7 @@ def test_a_bright_rectangle_is_where_its_box_is(
     film = np.zeros((rows, columns), np.float32)
     film[top:bottom, left:right] = 1
     facts = Facts()
-    picture = reshape(film, 1.0, size, resize, facts)
+    picture = reshaped(film, size, resize, facts)
     way = Way.of({name: getattr(facts, name) for name in COLUMNS}, None)
     found = way.box(box(left, top, right - left, bottom - top))
     bright = np.argwhere(picture > 0.5)
@@ -145,7 +151,7 @@ def test_mask_lies_where_the_film_is_bright(resize: Resize) -> None:
     pixels[30:70, 20:60] = 1
     pixels[50:110, 70:80] = 1
     facts = Facts()
-    picture = reshape(pixels.astype(np.float32), 1.0, 64, resize, facts)
+    picture = reshaped(pixels.astype(np.float32), 64, resize, facts)
     found = Way.of({name: getattr(facts, name) for name in COLUMNS}, (120, 90)).mask(mask_of(pixels))
     assert found is not None
     differing = pixels_of(found) != (picture > 0.5)

@@ -1,6 +1,7 @@
 """Results and failures: every planned image once, with what the ledger last said of it."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from composer import results
 from composer.accounts import Accounts, account, closing_table
 from composer.folder import DatasetFolder
+from composer.imaging import Facts
 from composer.index import write_index
 from composer.worker import Outcome
 from processors.base import Record
@@ -129,3 +131,26 @@ def test_closing_table_shows_sums_and_what_was_not_reached(folder: DatasetFolder
     assert toy.split() == ["toy", "2", "1", "0", "0", "0", "0", "1"]
     assert total.split() == ["all", "4", "2", "0", "0", "0", "0", "2"]
     assert details == ["toy, flags: upscaled 1"] * 2
+
+
+def test_films_that_look_inverted_are_counted_by_photometric_interpretation(folder: DatasetFolder) -> None:
+    inverted = {"a": "MONOCHROME1", "b": "MONOCHROME1", "c": None, "d": None}
+    outcomes = [
+        replace(
+            written(identity),
+            facts=Facts(photometric_interpretation=photometric, flags=["looks_inverted"]),
+        )
+        for identity, photometric in inverted.items()
+    ]
+    records = [
+        *(record(identity) for identity in "abc"),
+        record("d", native={"PhotometricInterpretation_DICOM": "MONOCHROME2"}),
+        record("e"),
+    ]
+    accounts = counted(folder, records, [*outcomes, written("e")], found=5)
+    assert accounts.inverted == {
+        "MONOCHROME1": 2,
+        "MONOCHROME2": 1,
+        "of unknown photometric interpretation": 1,
+    }
+    assert "toy, looks inverted: MONOCHROME1 2, " in closing_table([accounts])

@@ -3,7 +3,7 @@
 import pytest
 
 from composer.imaging import Reason, Refusal
-from composer.imaging.codestream import Frame, jpeg_2000_frame, jpeg_frame
+from composer.imaging.codestream import MAXIMUM_SCANS, Frame, jpeg_2000_frame, jpeg_frame
 from tests.composer.imaging.support import reason_with_remedy
 
 HEADER = b"\xff\xd8\xff\xc3\x00\x0b\x0c\x00\x20\x00\x10\x01\x01\x11\x00"
@@ -15,13 +15,15 @@ CODESTREAM += b"\x00\x01\x8b\x01\x01"
 
 
 def test_frame_of_jpeg() -> None:
-    assert jpeg_frame(HEADER + SCAN + b"data\xff\xd9") == Frame(rows=32, columns=16, precision=12)
+    assert jpeg_frame(HEADER + SCAN + b"data\xff\xd9") == Frame(rows=32, columns=16, precision=12, samples=1)
     assert jpeg_frame(HEADER + b"\xff\xff" + SCAN + b"data\xff\xd9\x00").rows == 32
 
 
 @pytest.mark.parametrize("padding", [b"", b"\x00", b"\xff"])
 def test_frame_of_jpeg_2000(padding: bytes) -> None:
-    assert jpeg_2000_frame(CODESTREAM + b"data\xff\xd9" + padding) == Frame(rows=32, columns=16, precision=12)
+    assert jpeg_2000_frame(CODESTREAM + b"data\xff\xd9" + padding) == Frame(
+        rows=32, columns=16, precision=12, samples=1
+    )
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,22 @@ def test_incomplete_jpeg_is_refused(stream: bytes, reason: Reason) -> None:
     assert reason_with_remedy(caught.value) is reason
 
 
-@pytest.mark.parametrize(("stream", "reason"), [(CODESTREAM, Reason.TRUNCATED), (b"junk", Reason.DAMAGED)])
+def test_jpeg_of_endless_scans_is_refused() -> None:
+    scans = SCAN + b"data"
+    assert jpeg_frame(HEADER + scans * MAXIMUM_SCANS + b"\xff\xd9").rows == 32
+    with pytest.raises(Refusal) as caught:
+        jpeg_frame(HEADER + scans * (MAXIMUM_SCANS + 1) + b"\xff\xd9")
+    assert reason_with_remedy(caught.value) is Reason.TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("stream", "reason"),
+    [
+        (CODESTREAM, Reason.TRUNCATED),
+        (b"junk", Reason.DAMAGED),
+        (CODESTREAM + b"data" + bytes(4096) + b"data\xff\xd9", Reason.DAMAGED),
+    ],
+)
 def test_incomplete_jpeg_2000_is_refused(stream: bytes, reason: Reason) -> None:
     with pytest.raises(Refusal) as caught:
         jpeg_2000_frame(stream)

@@ -8,9 +8,26 @@ from PIL import Image
 
 from composer.imaging import Facts
 from composer.imaging.geometry import plan_layout, reshape
-from composer.imaging.recipe import Resize
+from composer.imaging.picture import Grey, Levels
+from composer.imaging.recipe import Recipe, Resize
 
 side = st.integers(1, 5000)
+
+
+def steps(rows: int, columns: int) -> Levels:
+    """Return random levels that 16 bits hold exactly."""
+    values = np.random.default_rng(1).integers(0, 65536, (rows, columns))
+    return (values / np.float32(65535)).astype(np.float32)
+
+
+def reshaped(
+    levels: Levels, size: int, resize: Resize, facts: Facts | None = None, aspect: float = 1.0
+) -> Levels:
+    """Return the picture of 16 bits as levels."""
+    recipe = Recipe(size=size, resize=resize, image_format="png16")
+    pixels = reshape(Grey.of_levels(levels), aspect, recipe, facts or Facts())
+    assert pixels.dtype == np.uint16
+    return (pixels / np.float32(65535)).astype(np.float32)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +41,7 @@ side = st.integers(1, 5000)
 )
 def test_four_ways(resize: Resize, shape: tuple[int, int], scaled: tuple[int, int], box: list[float]) -> None:
     facts = Facts()
-    levels = reshape(np.ones((64, 80), dtype=np.float32), 1.0, 64, resize, facts)
+    levels = reshaped(np.ones((64, 80), dtype=np.float32), 64, resize, facts)
     assert levels.shape == shape == (facts.rows, facts.columns)
     assert (facts.scale_row, facts.scale_column) == (scaled[0] / 64, scaled[1] / 80)
     assert facts.crop_box == box
@@ -34,37 +51,37 @@ def test_four_ways(resize: Resize, shape: tuple[int, int], scaled: tuple[int, in
 
 
 def test_same_size_is_not_touched() -> None:
-    levels = np.random.default_rng(1).random((64, 64), dtype=np.float32)
+    levels = steps(64, 64)
     for resize in ("crop", "pad", "fit", "stretch"):
-        np.testing.assert_array_equal(reshape(levels, 1.0, 64, resize, Facts()), levels)
+        np.testing.assert_array_equal(reshaped(levels, 64, resize), levels)
 
 
 def test_crop_without_scaling_only_cuts() -> None:
-    levels = np.random.default_rng(1).random((64, 90), dtype=np.float32)
-    np.testing.assert_array_equal(reshape(levels, 1.0, 64, "crop", Facts()), levels[:, 13:77])
+    levels = steps(64, 90)
+    np.testing.assert_array_equal(reshaped(levels, 64, "crop"), levels[:, 13:77])
 
 
 def test_crop_is_the_middle_of_the_whole_resampled() -> None:
     levels = np.random.default_rng(1).random((90, 130), dtype=np.float32)
     whole = Image.fromarray(levels).resize((46, 32), Image.Resampling.LANCZOS)
     expected = np.asarray(whole)[:, 7:39].clip(0, 1)
-    np.testing.assert_allclose(reshape(levels, 1.0, 32, "crop", Facts()), expected, atol=1e-6)
+    np.testing.assert_allclose(reshaped(levels, 32, "crop"), expected, atol=2e-5)
 
 
 def test_overshoot_is_clipped() -> None:
     edge = np.zeros((64, 64), dtype=np.float32)
     edge[:, 32:] = 1
-    levels = reshape(edge, 1.0, 100, "crop", Facts())
+    levels = reshaped(edge, 100, "crop")
     assert (levels.min(), levels.max()) == (0, 1)
 
 
 def test_only_fit_never_enlarges() -> None:
     for resize in ("crop", "pad", "stretch"):
         facts = Facts()
-        assert reshape(np.ones((30, 40), np.float32), 1.0, 64, resize, facts).shape == (64, 64)
+        assert reshaped(np.ones((30, 40), np.float32), 64, resize, facts).shape == (64, 64)
         assert facts.flags == ["upscaled"]
     facts = Facts()
-    assert reshape(np.ones((30, 40), np.float32), 1.0, 64, "fit", facts).shape == (30, 40)
+    assert reshaped(np.ones((30, 40), np.float32), 64, "fit", facts).shape == (30, 40)
     assert facts.flags == []
 
 
@@ -79,7 +96,7 @@ def test_only_fit_never_enlarges() -> None:
 )
 def test_coarser_axis_grows(aspect: float, shape: tuple[int, int], flags: list[str]) -> None:
     facts = Facts()
-    assert reshape(np.ones((40, 50), np.float32), aspect, 100, "fit", facts).shape == shape
+    assert reshaped(np.ones((40, 50), np.float32), 100, "fit", facts, aspect).shape == shape
     assert facts.flags == flags
 
 

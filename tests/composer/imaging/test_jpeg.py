@@ -1,5 +1,6 @@
 """JPEG files."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,16 @@ def test_cut_file_is_truncated(tmp_path: Path, progressive: bool, cut: float) ->
     assert reason_of(tmp_path, data) is None
     assert reason_of(tmp_path, data[: int(len(data) * cut)]) is Reason.TRUNCATED
     assert reason_of(tmp_path, data[:-1]) is Reason.TRUNCATED
+
+
+def test_pixels_are_those_of_pillow_for_every_way_of_coding(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (41, 27), dtype=np.uint8)
+    for image in (FILM, Image.fromarray(noise)):
+        for quality in (30, 75, 95, 100):
+            for options in ({}, {"progressive": True}, {"optimize": True}, {"restart_marker_rows": 1}):
+                data = image_bytes(image, "JPEG", quality=quality, **options)
+                expected = np.asarray(Image.open(io.BytesIO(data)))
+                np.testing.assert_array_equal(picture(convert_bytes(tmp_path, data)), expected)
 
 
 def test_end_marker_of_a_thumbnail_does_not_count(tmp_path: Path) -> None:

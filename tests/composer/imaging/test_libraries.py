@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 import zlib
+from contextlib import suppress
 
 import pytest
 from PIL import Image
@@ -24,6 +25,7 @@ from tests.composer.imaging.support import reason_with_remedy
         (EOFError(), Reason.TRUNCATED),
         (OSError("image file is truncated (3 bytes not processed)"), Reason.TRUNCATED),
         (zlib.error("Error -5 while decompressing data: incomplete or truncated stream"), Reason.TRUNCATED),
+        (ValueError("Corrupt JPEG data: premature end of data segment"), Reason.TRUNCATED),
         (ValueError("Secret"), Reason.DAMAGED),
         (RecursionError(), Reason.DAMAGED),
         (Refusal(Reason.EMPTY, ""), Reason.EMPTY),
@@ -42,14 +44,33 @@ def test_what_is_not_about_the_image_passes(error: type[BaseException]) -> None:
         raise error
 
 
+def test_shortage_of_memory_is_no_damage() -> None:
+    with pytest.raises(MemoryError), guarded("the image"):
+        raise ValueError("Insufficient memory (case 4)")
+
+
 def test_standard_error_is_quiet_only_within_the_block(capfd: pytest.CaptureFixture[str]) -> None:
     os.write(2, b"before ")
-    with quiet():
+    with quiet() as said:
+        os.write(2, b"one line\nand another\n")
+    assert said == ["one line", "and another"]
+    with suppress(EOFError), quiet() as said:
         os.write(2, b"garble")
-    with pytest.raises(EOFError), quiet():
         raise EOFError
+    assert said == ["garble"]
     os.write(2, b"after")
     assert capfd.readouterr().err == "before after"
+
+
+def test_endless_talk_blocks_nothing() -> None:
+    with quiet() as said:
+        for _ in range(40):
+            with suppress(BlockingIOError):
+                os.write(2, b"x" * 10_000)
+    assert len("".join(said)) >= 512
+    with quiet() as said:
+        pass
+    assert said == []
 
 
 def test_closed_standard_error_is_no_obstacle() -> None:

@@ -70,7 +70,7 @@ def test_vectors(tmp_path: Path, name: str) -> None:
 def test_vector_g_the_second_window_can_be_named() -> None:
     data = dicom_bytes(STORED, WindowCenter=[1000, 3000], WindowWidth=[500, 1000])
     facts = Facts()
-    levels = render(decode(data, facts), NATIVE, facts, voi_index=1)
+    levels = render(decode(data, facts), NATIVE, facts, voi_index=1).levels
     assert np.rint(255 * levels)[0].tolist() == [0, 0, 0, 0, 0, 0, 0, 128, 255, 255]
     assert (facts.voi_index, facts.window_center, facts.window_width) == (1, 3000, 1000)
 
@@ -108,7 +108,9 @@ REAL = [
 def test_real_files(row: tuple[Any, ...]) -> None:
     name, index, shape, *figures = row
     facts = Facts()
-    levels = render(decode(real_file(f"{name}.dcm").read_bytes(), facts), NATIVE, facts, voi_index=index)
+    levels = render(
+        decode(real_file(f"{name}.dcm").read_bytes(), facts), NATIVE, facts, voi_index=index
+    ).levels
     pixels = np.rint(255 * levels).astype(np.uint8)
     found = [
         round(float(pixels.mean()), 4),
@@ -149,7 +151,7 @@ def test_tone_is_monotone_and_its_inverse_the_complement(
         PhotometricInterpretation=photometric,
     )
     levels = [
-        render(decode(data, facts), Recipe(invert=invert), facts)
+        render(decode(data, facts), Recipe(invert=invert), facts).levels
         for invert, facts in ((False, Facts()), (True, Facts()))
     ]
     rising = (slope > 0) == (photometric == "MONOCHROME2")
@@ -243,7 +245,7 @@ class TestOriginalBits:
     def test_film_fills_the_range_of_grey(self, bits: int | None, highest: int, full_scale: float) -> None:
         facts = Facts()
         stored = np.linspace(0, highest, 1000).reshape(10, 100).astype(np.uint16)
-        levels = render(Picture(stored, original_bits_stored=bits), Recipe(), facts)
+        levels = render(Picture(stored, original_bits_stored=bits), Recipe(), facts).levels
         assert facts.full_scale == pytest.approx(full_scale, abs=0.001)
         assert facts.flags == []
         assert levels[-1, -1] == pytest.approx(1, abs=1e-3)
@@ -253,6 +255,6 @@ class TestOriginalBits:
     def test_film_brighter_than_its_table_says_does_not_turn_white(self) -> None:
         facts = Facts()
         stored = np.linspace(0, 65535, 1000).reshape(10, 100).astype(np.uint16)
-        levels = render(Picture(stored, original_bits_stored=10), Recipe(), facts)
+        levels = render(Picture(stored, original_bits_stored=10), Recipe(), facts).levels
         assert facts.flags == ["range_repaired"]
         assert levels.mean() == pytest.approx(0.5, abs=0.01)

@@ -1,0 +1,200 @@
+"""Antialiased Lanczos resampling with integer weights: the same bytes on every processor.
+
+A picture is a weighted sum of look-ups, first down the columns, then along the rows. Weights and intermediate
+values are integers whose sums cannot overflow, so that neither the order of summation nor the instructions of
+the processor matter. Nothing is clipped before the end.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from composer.imaging.picture import Grey
+
+Integers = NDArray[Any]
+
+_LOBES = 3
+
+
+class _Precision(NamedTuple):
+    """How finely grey levels and weights are kept, and in which integers they are summed up.
+
+    Lanczos overshoots by less than a quarter on each axis, so that sums stay below 1.5 times 2 to both bits.
+    ``spare_bits`` are dropped before a sum is multiplied by the value of white.
+    """
+
+    value_bits: int
+    weight_bits: int
+    value: type
+    total: type
+    spare_bits: int
+
+
+_FOR_8_BITS = _Precision(14, 14, np.int16, np.int32, 8)
+_FOR_16_BITS = _Precision(24, 20, np.int32, np.int64, 0)
+
+
+class Axis(NamedTuple):
+    """Where the pixels of one axis of a picture come from.
+
+    ``size`` source pixels become ``scaled`` ones, of which those from ``start`` to ``stop`` are wanted.
+    """
+
+    size: int
+    scaled: int
+    start: int
+    stop: int
+
+
+def resample(grey: Grey, down: Axis, across: Axis, white: int) -> Integers:
+    """Return the part of the scaled picture that the axes name, quantised by one rounding.
+
+    Parameters
+    ----------
+    grey
+        The source.
+    down, across
+        Its rows and columns.
+    white
+        255 for a picture of uint8, 65535 for one of uint16.
+    """
+    precision = _FOR_8_BITS if white == 255 else _FOR_16_BITS
+    bits, weight_bits = precision.value_bits, precision.weight_bits
+    table: Integers = np.rint(grey.table * (1 << bits)).astype(precision.value)
+    first, weights = _weights(down, weight_bits)
+    columns: Integers = np.zeros(grey.index.shape[1], dtype=precision.total)
+    between: Integers = np.empty((len(first), len(columns)), dtype=precision.value)
+    _sum_rows(np.ascontiguousarray(grey.index), table, first, weights, weight_bits, columns, between)
+
+    first, weights = _weights(across, weight_bits)
+    rows: Integers = np.zeros(len(between), dtype=precision.total)
+    picture = np.empty((len(first), len(rows)), dtype=np.uint8 if white == 255 else np.uint16)
+    shift = bits + weight_bits - precision.spare_bits
+    # Along the rows is down the columns of the transposed picture: neighbours in memory are summed alike.
+    turned = np.ascontiguousarray(between.T)
+    _sum_to_picture(turned, first, weights, rows, precision.spare_bits, shift, white, picture)
+    return np.ascontiguousarray(picture.T)
+
+
+@functools.lru_cache(maxsize=64)
+def _weights(axis: Axis, bits: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return the first source pixel of each wanted one, and the weights from there on, of sum 2**bits.
+
+    Their number is a multiple of four.
+    """
+    scale = axis.size / axis.scaled
+    stretch = max(1.0, scale)
+    reach = _LOBES * stretch
+    centers = (np.arange(axis.start, axis.stop) + 0.5) * scale
+    first = np.maximum(0, np.floor(centers - reach + 0.5).astype(np.int64))
+    last = np.minimum(axis.size, np.floor(centers + reach + 0.5).astype(np.int64))
+    weights = np.zeros((len(centers), -(-int((last - first).max()) // 4) * 4), dtype=np.int32)
+    for place, (center, begin, end) in enumerate(zip(centers, first.tolist(), last.tolist(), strict=True)):
+        kernel = [_lanczos((pixel + 0.5 - center) / stretch) for pixel in range(begin, end)]
+        # The sines of two systems differ in the last bit, which must not decide how a weight is rounded.
+        shares = np.round(np.array(kernel) / math.fsum(kernel) * (1 << bits), 6)
+        rounded = np.rint(shares).astype(np.int32)
+        rounded[np.argmax(shares)] += (1 << bits) - rounded.sum()
+        weights[place, : end - begin] = rounded
+    return first, weights
+
+
+def _lanczos(x: float) -> float:
+    if x == 0:
+        return 1.0
+    if abs(x) >= _LOBES:
+        return 0.0
+    angle = math.pi * x
+    return _LOBES * math.sin(angle) * math.sin(angle / _LOBES) / angle**2
+
+
+@numba.njit(nogil=True)
+def _add_rows(
+    a: Integers, b: Integers, c: Integers, d: Integers, weights: NDArray[np.int32], total: Integers
+) -> None:  # pragma: no cover - compiled
+    """Add four weighted rows to ``total``, which is loaded and stored once for them all."""
+    number = total.dtype.type
+    p, q, r, s = number(weights[0]), number(weights[1]), number(weights[2]), number(weights[3])
+    for column in range(len(total)):
+        total[column] += (
+            p * number(a[column]) + q * number(b[column]) + r * number(c[column]) + s * number(d[column])
+        )
+
+
+@numba.njit(nogil=True)
+def _sum_rows(
+    index: Integers,
+    table: Integers,
+    first: NDArray[np.int64],
+    weights: NDArray[np.int32],
+    weight_bits: int,
+    total: Integers,
+    out: Integers,
+) -> None:  # pragma: no cover - compiled
+    """Write the weighted sums of rows, each looked up once, into the rows of ``out``."""
+    size, width = index.shape
+    reach = weights.shape[1]
+    # The rows in use, looked up: row r is at r modulo reach.
+    ring = np.zeros((reach, width), dtype=table.dtype)
+    ready = 0
+    for place in range(len(first)):
+        begin = first[place]
+        ready = max(ready, begin)
+        while ready < min(begin + reach, size):
+            row, looked_up = index[ready], ring[ready % reach]
+            for column in range(width):
+                looked_up[column] = table[row[column]]
+            ready += 1
+        total[:] = 1 << (weight_bits - 1)
+        for tap in range(0, reach, 4):
+            _add_rows(
+                ring[(begin + tap) % reach],
+                ring[(begin + tap + 1) % reach],
+                ring[(begin + tap + 2) % reach],
+                ring[(begin + tap + 3) % reach],
+                weights[place, tap : tap + 4],
+                total,
+            )
+        for column in range(width):
+            out[place, column] = total[column] >> weight_bits
+
+
+@numba.njit(nogil=True)
+def _sum_to_picture(
+    values: Integers,
+    first: NDArray[np.int64],
+    weights: NDArray[np.int32],
+    total: Integers,
+    spare_bits: int,
+    shift: int,
+    white: int,
+    out: Integers,
+) -> None:  # pragma: no cover - compiled
+    """Write the weighted sums of rows into the rows of ``out``, as 0 to ``white``."""
+    number = total.dtype.type
+    low, spare, down, highest = number(0), number(spare_bits), number(shift), number(white)
+    half_of_spare = number((1 << spare_bits) >> 1)
+    half = number(1 << (shift - 1))
+    size, width = values.shape
+    for place in range(len(first)):
+        total[:] = half_of_spare
+        for tap in range(0, weights.shape[1], 4):
+            row = first[place] + tap
+            # Beyond the last row the weights are 0.
+            _add_rows(
+                values[min(row, size - 1)],
+                values[min(row + 1, size - 1)],
+                values[min(row + 2, size - 1)],
+                values[min(row + 3, size - 1)],
+                weights[place, tap : tap + 4],
+                total,
+            )
+        for column in range(width):
+            level = ((total[column] >> spare) * highest + half) >> down
+            out[place, column] = min(highest, max(low, level))

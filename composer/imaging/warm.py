@@ -1,0 +1,12 @@
+"""Importing this compiles what is compiled at its first use.
+
+It is for the process that workers are forked from: they share the code, and none spends seconds on it.
+"""
+
+import numpy as np
+
+from composer.imaging.picture import Grey
+from composer.imaging.resample import Axis, resample
+
+for _index in (np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint16)):
+    resample(Grey(_index, np.zeros(1)), Axis(8, 4, 0, 4), Axis(8, 4, 0, 4), 255)
