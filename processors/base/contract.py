@@ -12,6 +12,7 @@ from typing import ClassVar, Literal, NamedTuple
 from processors.base.views import view_of
 
 Split = Literal["train", "val", "test"]
+Sex = Literal["M", "F"]
 
 
 class SourceError(Exception):
@@ -40,6 +41,13 @@ class KnownBad(NamedTuple):
     state: Literal["unreadable", "absent", "suspicious"]
     reason: str
     found_by: str
+
+    @classmethod
+    def each(
+        cls, state: Literal["unreadable", "absent", "suspicious"], reason: str, found_by: str, identities: str
+    ) -> tuple[KnownBad, ...]:
+        """Return one for each of the identities, which blanks or line ends part."""
+        return tuple(cls(identity, state, reason, found_by) for identity in identities.split())
 
 
 class Location(NamedTuple):
@@ -166,7 +174,7 @@ class Record:
     patient_id: str | None = None
     study_id: str | None = None
     split: Split | None = None
-    sex: Literal["M", "F"] | None = None
+    sex: Sex | None = None
     age: float | None = None
     labels: list[Label] = field(default_factory=list)
     boxes: list[Box] = field(default_factory=list)
