@@ -371,6 +371,8 @@ class CheXpert(Processor):
         return Record(
             identity=identity,
             key=identity + image.suffix,
+            # So the publishers describe their pictures of 8 bits.
+            histogram_equalised=True,
             file=Location(place.prefix + image.in_split) if place else None,
             carrier=_carrier(place, image) if place else "",
             view="lateral" if image.is_lateral else frontal,

@@ -508,6 +508,8 @@ class MimicCXR(Processor):
             key=f"{study.part}/{name}",
             file=Location(place.prefix + name) if place else None,
             carrier=self._carrier,
+            # So the publishers describe MIMIC-CXR-JPG; the DICOM files are as they came.
+            histogram_equalised=self._carrier != _DICOM,
             view=view,
             patient_id=patient,
             study_id=study_id,

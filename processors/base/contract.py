@@ -154,6 +154,8 @@ class Record:
         Whether the DICOM header may say more of the view than `view` does; see `Processor.view_in_header`.
     original_bits_stored
         BitsStored of the DICOM file of which a 16-bit PNG was made: the values may fill that range only.
+    histogram_equalised
+        Whether the publisher equalised the grey levels, which cannot be undone.
     class_label
         MaCheX's vector for the CheXpert family: 13 integers, 1 positive, -1 negative, 0 otherwise.
     native
@@ -184,6 +186,7 @@ class Record:
     report_file: str | None = None
     view_from_header: bool = False
     original_bits_stored: int | None = None
+    histogram_equalised: bool = False
     class_label: list[int] | None = None
     native: dict[str, str] = field(default_factory=dict)
     part: str | None = None

@@ -98,6 +98,7 @@ class TestMiniature:
         )
         assert {record.split for record in records.values()} == {"train", "val", "test"}
         assert {(record.sex, record.age, record.carrier) for record in records.values()} == {(None, None, "")}
+        assert all(record.histogram_equalised for record in records.values())
 
     @pytest.mark.parametrize("name", [name for name in LAYOUT if "JPG" in name and "from" not in name])
     def test_jpg_layouts_name_the_same_images(self, name: str, miniature: Path, tmp_path: Path) -> None:
@@ -115,6 +116,7 @@ class TestMiniature:
         LAYOUT["MIMIC-CXR and the tables of MIMIC-CXR-JPG, from buckets"].make(tmp_path)
         records = same_images(MimicCXR, tmp_path, miniature, PARTS)
         assert {record.carrier for record in records.values()} == {"dicom"}
+        assert not any(record.histogram_equalised for record in records.values())
         assert all(record.key.endswith(f"/{each}.dcm") for each, record in records.items())
         from_header = [record.view for record in records.values() if record.view_from_header]
         assert from_header == ["unknown"]
