@@ -35,6 +35,7 @@ _FROM_RECORDS = (
     "report",
     "findings",
     "impression",
+    "histogram_equalised",
     "class_label",
     "native",
     "source",

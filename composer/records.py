@@ -64,6 +64,7 @@ SCHEMA = pa.schema(
         pa.field("impression", pa.string()),
         pa.field("report_file", pa.string()),
         pa.field("original_bits_stored", pa.int8()),
+        pa.field("histogram_equalised", pa.bool_(), nullable=False),
         pa.field("class_label", pa.list_(pa.int8())),
         pa.field("native", pa.map_(pa.string(), pa.string())),
         pa.field("part", pa.string()),

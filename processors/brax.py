@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from processors.base import (
     Label,
@@ -14,14 +14,16 @@ from processors.base import (
     Processor,
     Record,
     Release,
-    SourceError,
     Table,
+    UnknownCells,
     UnusableRows,
     age_in_years,
-    contents,
+    base_name,
     entries,
     find_table,
+    no_image_found,
     path_inside,
+    sex_of,
     subfolders,
     view_of,
 )
@@ -60,7 +62,6 @@ _ABOVE = re.compile(r"physionet\.org|files|brax.*|[0-9]+\.[0-9]+\.[0-9]+", re.IG
 _LEVELS = 2
 # A folder with more folders than this holds patients.
 _FEW = 50
-_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 # The documentation lists other terms (LL, RLD, LLD, LLO) than the table uses.
 _VIEW_OF_POSITION = {
@@ -71,10 +72,7 @@ _VIEW_OF_POSITION = {
     **dict.fromkeys(("AP LLD", "LT-DECUB", "LLD", "RLD"), "decubitus"),
     **dict.fromkeys(("RLO", "LLO"), "oblique"),
 }
-_SEX: dict[str, Literal["M", "F"]] = {"M": "M", "F": "F"}
 _OLDEST = "85 or more"
-# Where the cells of a row are shifted, numbers may be somebody's id.
-_WORDS = re.compile(r"[A-Za-z][A-Za-z -]{0,19}")
 _NATIVE_COLUMNS = (
     "ViewPosition",
     "PatientAge",
@@ -186,16 +184,11 @@ class Brax(Processor):
         surveyed = list(_survey(self.root))
         found = [(form, folder) for form in _FORMS for folder in _find_form(form, surveyed)]
         if not found:
-            archives = sum(
-                entry.name.lower().endswith(_ARCHIVES) and not entry.name.lower().endswith(".csv.zip")
-                for folder in surveyed
-                for entry in entries(folder)
-            )
-            raise SourceError(
-                f"{self.root}: no image of {self.name} found: expected images/id_<...>/Study_<...>/"
-                "Series_<...>/image-<...>.png, or Anonymized_DICOMs/ likewise with .dcm, here or in "
-                f"physionet.org/files/brax/1.1.0/, found {contents(self.root)}; "
-                + (f"unpack the archives first, {archives:,} here" if archives else "check the path")
+            raise no_image_found(
+                self,
+                "images/id_<...>/Study_<...>/Series_<...>/image-<...>.png, or Anonymized_DICOMs/ likewise "
+                "with .dcm, here or in physionet.org/files/brax/1.1.0/",
+                (entry.name for folder in surveyed for entry in entries(folder)),
             )
         self._form, folder = found[0]
         self._place = self.relative(folder)
@@ -245,13 +238,14 @@ class Brax(Processor):
     def _listed(self, path: Path, files: _Files) -> Iterator[Record]:
         table = Table(path, columns=(self._form.column, "PatientID", "ViewPosition", *OBSERVATIONS))
         unusable = UnusableRows(path.name)
-        odd: Counter[tuple[str, str]] = Counter()
+        views = UnknownCells(path.name, "ViewPosition", "PA, AP, L or a blank", fate=UnknownCells.NO_VIEW)
+        ages = UnknownCells(path.name, "PatientAge", "years")
         # Labels are those of the report: most rows share theirs with others.
         shared: dict[Values, list[Label]] = {}
         missing = 0
         rows = zip(
             self._resolve(table, files),
-            _natives(table),
+            table.natives(_NATIVE_COLUMNS),
             table.rows("PatientID", table.first_of("PatientSex"), table.first_of("PatientAge")),
             read_values(table, self.warnings),
             strict=True,
@@ -262,18 +256,17 @@ class Brax(Processor):
                 continue
             record = self._record(row)
             record.patient_id = patient or record.patient_id
-            record.view = _view(native["ViewPosition"], odd)
+            record.view = _view(native["ViewPosition"], views)
             record.view_from_header = record.view_from_header and record.view == "unknown"
-            record.sex = _SEX.get(sex)
-            record.age = _years(age, odd)
+            record.sex = sex_of(sex)
+            record.age = _years(age, ages)
             if values not in shared:
                 shared[values] = labels(values, _LABELLER)
             record.labels = shared[values]
             record.native = native
             missing += record.file is None
             yield record
-        self.warnings += unusable.warnings
-        self._tell_odd(path, odd)
+        self.warnings += [*unusable.warnings, *views.warnings, *ages.warnings]
         if missing and self._others:
             self.warnings.append(
                 f"{self._place}: {missing:,} images of {path.name} are missing; the files in "
@@ -298,7 +291,7 @@ class Brax(Processor):
             return f"column {column!r} leads out of the root"
         # Copies put other folders before that of the patient, or call the form's otherwise.
         patient = _PATIENT.search(path)
-        path = path[patient.start() :] if patient else path.rpartition("/")[2]
+        path = path[patient.start() :] if patient else base_name(path)
         match = _STEM.search(path)
         if match is None:
             return f"column {column!r} names no file such as image-<five times eight digits>{suffix}"
@@ -340,7 +333,7 @@ class Brax(Processor):
         for path in files.paths:
             if f"{self._place}/{path}" in used:
                 continue
-            stem = files.stem(path.rpartition("/")[2])
+            stem = files.stem(base_name(path))
             if stem in named:
                 twice += 1
                 continue
@@ -353,22 +346,12 @@ class Brax(Processor):
             yield record
         if twice:
             self.warnings.append(
-                f"{self._place}: {twice:,} files are not used: another file of this name is used"
-            )
-
-    def _tell_odd(self, path: Path, odd: Counter[tuple[str, str]]) -> None:
-        for column in dict.fromkeys(column for column, _ in odd):
-            cells = {cell: count for (name, cell), count in odd.items() if name == column}
-            shown = [repr(cell) for cell in cells if _WORDS.fullmatch(cell)][:3]
-            self.warnings.append(
-                f"{path.name}: {sum(cells.values()):,} cells of column {column!r} count as unknown"
-                + (f": found {', '.join(shown)}" if shown else "")
+                f"{self._place}: {twice:,} files are not used: the same images are here in other folders"
             )
 
     def view_in_header(self, view_position: str | None, patient_orientation: str | None) -> str | None:
         """Return the view that a DICOM header tells, in the spellings of the table too."""
-        view = _VIEW_OF_POSITION.get((view_position or "").strip().upper(), "unknown")
-        return view if view != "unknown" else view_of(view_position, patient_orientation)
+        return view_of(view_position, patient_orientation, _VIEW_OF_POSITION)
 
 
 def _walk(folder: Path, suffix: str, depth: int) -> Iterator[str]:
@@ -407,25 +390,19 @@ def _find_form(form: _Form, folders: list[Path]) -> Iterator[Path]:
                     yield place
 
 
-def _natives(table: Table) -> Iterator[dict[str, str]]:
-    columns = [column for column in _NATIVE_COLUMNS if column in table.columns]
-    for cells in table.rows(*columns):
-        yield dict(zip(columns, cells, strict=True))
-
-
-def _view(position: str, odd: Counter[tuple[str, str]]) -> str:
+def _view(position: str, unknown: UnknownCells) -> str:
     view = _VIEW_OF_POSITION.get(position.upper())
     if view is None:
-        odd["ViewPosition", position] += 1
+        unknown.add(position)
     return view or "unknown"
 
 
-def _years(cell: str, odd: Counter[tuple[str, str]]) -> float | None:
+def _years(cell: str, unknown: UnknownCells) -> float | None:
     """Return the first year of a bin of five."""
     if cell == _OLDEST:
         return 85.0
     # Programs that read the column as numbers write 45.0.
     years = age_in_years(cell.removesuffix(".0"))
     if cell and years is None:
-        odd["PatientAge", cell] += 1
+        unknown.add(cell)
     return years

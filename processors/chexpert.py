@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 from processors.base import (
     KnownBad,
-    Label,
     Location,
     Mask,
     Processor,
     Record,
     Release,
-    SourceError,
     Split,
     Table,
+    UnknownCells,
     UnusableRows,
-    contents,
     entries,
     find_table,
     floats,
-    read_lines,
+    no_image_found,
+    sex_of,
     walk_images,
 )
-from processors.base.chexpert_labels import OBSERVATIONS, Values, class_label, labels, read_values
+from processors.base.chexpert_labels import OBSERVATIONS, Statements, Values, class_label, labels, read_values
+from processors.base.json_files import read_json, text_of
+from processors.base.masks import pixels_inside
 
 # Split names as the paths in the tables have them; CheXlocalize calls the folder of `valid` `val`.
 _SPLITS: dict[str, Split] = {"train": "train", "valid": "val", "test": "test"}
@@ -64,7 +64,6 @@ _ROW_COLUMNS = ("Sex", "Age", "Frontal/Lateral", "AP/PA")
 _LABELS_ONLY = ("val_labels.csv", "test_labels.csv", "test.csv")
 # Frontal ones; LL and RL stand beside 17 frontal films.
 _POSITIONS = ("", "AP", "PA", "LL", "RL")
-_SEX: dict[str, Literal["M", "F"]] = {"Male": "M", "Female": "F"}
 _MEDAI = "medai/datasets/chexpert.py of github.com/pdpino/medical-ai"
 
 
@@ -201,16 +200,19 @@ class CheXpert(Processor):
         ),
     )
     known_bad = (
-        KnownBad("train/patient00008/study2/view1_frontal", "suspicious", "badly rotated", _MEDAI),
-        KnownBad("train/patient05271/study5/view2_frontal", "suspicious", "looks empty", _MEDAI),
-        KnownBad("train/patient07366/study15/view1_frontal", "suspicious", "looks empty", _MEDAI),
-        KnownBad("train/patient12362/study1/view1_frontal", "suspicious", "looks empty", _MEDAI),
-        KnownBad("train/patient25114/study3/view1_frontal", "suspicious", "looks empty", _MEDAI),
-        KnownBad("train/patient25979/study8/view1_frontal", "suspicious", "looks empty", _MEDAI),
-        KnownBad("train/patient27187/study1/view1_frontal", "suspicious", "looks empty", _MEDAI),
-        KnownBad("train/patient40368/study3/view2_frontal", "suspicious", "looks empty", _MEDAI),
-        KnownBad("train/patient44163/study1/view1_frontal", "suspicious", "looks empty", _MEDAI),
-        KnownBad("train/patient48043/study1/view2_frontal", "suspicious", "looks empty", _MEDAI),
+        *KnownBad.each("suspicious", "badly rotated", _MEDAI, "train/patient00008/study2/view1_frontal"),
+        *KnownBad.each(
+            "suspicious",
+            "looks empty",
+            _MEDAI,
+            """
+            train/patient05271/study5/view2_frontal train/patient07366/study15/view1_frontal
+            train/patient12362/study1/view1_frontal train/patient25114/study3/view1_frontal
+            train/patient25979/study8/view1_frontal train/patient27187/study1/view1_frontal
+            train/patient40368/study3/view2_frontal train/patient44163/study1/view1_frontal
+            train/patient48043/study1/view2_frontal
+            """,
+        ),
     )
     machex_fields = ("class_label",)
 
@@ -219,11 +221,10 @@ class CheXpert(Processor):
         surveyed = list(_survey(self.root, is_root=True))
         bases = self._choose([folder for folder in surveyed if folder.patients])
         if not bases:
-            raise SourceError(
-                f"{self.root}: no image of {self.name} found: expected folders such as train/patient00001 or "
-                f"'{_TRAIN_BATCHES[0][1]}/patient00001' here or in a folder CheXpert..., found "
-                f"{contents(self.root)}; "
-                "unpack the archives, or check the path"
+            raise no_image_found(
+                self,
+                f"folders such as train/patient00001 or '{_TRAIN_BATCHES[0][1]}/patient00001' here or in a "
+                "folder CheXpert...",
             )
         self._in_batches = any(_BATCH.fullmatch(folder.path.name) for folder in surveyed)
         self._places = self._index(bases)
@@ -273,8 +274,8 @@ class CheXpert(Processor):
             new = {patient: place for patient in patients if patient not in places[split]}
             if len(new) < len(patients):
                 self.warnings.append(
-                    f"{relative}: {len(patients) - len(new):,} patients are not read from here: they lie in "
-                    "another folder of this split too"
+                    f"{relative}: {len(patients) - len(new):,} patient folders are not used: the same "
+                    "patients are here in other folders"
                 )
             places[split] |= new
         return places
@@ -300,8 +301,8 @@ class CheXpert(Processor):
         if bare:
             expected = ", ".join(names[0] for split, _, names in _SOURCES if split in bare)
             self.warnings.append(
-                f"no table found for {', '.join(bare)} (expected {expected}): these images are written "
-                "without labels, sex and age"
+                f"{expected} not found: the images of {' and '.join(bare)} are written without labels, sex "
+                "and age"
             )
 
     def records(self) -> Iterator[Record]:
@@ -329,8 +330,10 @@ class CheXpert(Processor):
         for number, table in enumerate(tables):
             # Kaggle's copies of the small release have no folder of that name, only paths in the tables.
             told_by_paths = not self._is_small(sources[number][1])
-            statements = _Statements(tables[number:])
-            odd_positions = 0
+            statements = Statements((each.labeller, each.values, OBSERVATIONS) for each in tables[number:])
+            positions = UnknownCells(
+                sources[number][1].name, "AP/PA", f"{', '.join(_POSITIONS[1:])} or a blank"
+            )
             for image, native in () if table.values.keys() <= listed else table.rows():
                 identity = image.identity
                 if identity in listed:
@@ -339,20 +342,20 @@ class CheXpert(Processor):
                 record = self._record(self._on_disk(image), native.get("AP/PA"))
                 if told_by_paths and _SMALL.search(native["Path"]):
                     record.carrier = _CARRIER_SMALL
-                odd_positions += native.get("AP/PA", "") not in _POSITIONS
-                record.sex = _SEX.get(native.get("Sex", ""))
+                if (position := native.get("AP/PA", "")) not in _POSITIONS:
+                    positions.add(position)
+                record.sex = sex_of(native.get("Sex", ""))
                 record.age = _years(native.get("Age", ""))
                 record.native = native
-                record.labels, record.class_label = statements.of(identity)
+                record.labels = statements.labels(identity)
+                values = table.values.get(identity)
+                if values and table.labeller in _CLASS_LABEL_FROM:
+                    record.class_label = class_label(values)
                 yield record
             for image in table.repeated:
                 yield self._record(image)
             yield from table.unusable
-            if odd_positions:
-                self.warnings.append(
-                    f"{sources[number][1].name}: {odd_positions:,} cells of column 'AP/PA' are not used: "
-                    f"expected {', '.join(_POSITIONS[1:])} or a blank"
-                )
+            self.warnings += positions.warnings
 
     def _on_disk(self, image: _Image) -> _Image:
         """Return the image with the suffix that files of its split have here."""
@@ -368,6 +371,8 @@ class CheXpert(Processor):
         return Record(
             identity=identity,
             key=identity + image.suffix,
+            # So the publishers describe their pictures of 8 bits.
+            histogram_equalised=True,
             file=Location(place.prefix + image.in_split) if place else None,
             carrier=_carrier(place, image) if place else "",
             view="lateral" if image.is_lateral else frontal,
@@ -445,40 +450,24 @@ class CheXpert(Processor):
         masks: dict[str, list[Mask]] = {}
         for split, path in self._mask_files.items():
             unread = 0
-            for key, findings in _read_json(path).items():
+            for key, findings in read_json(path, dict).items():
                 match = _MASK_KEY.fullmatch(key)
-                found = [_mask(finding, cell) for finding, cell in findings.items()] if match else [None]
-                unread += found.count(None)
-                if match:
-                    # The masks of findings that the image does not show are there too, and empty.
-                    shown = [mask for mask in found if mask and _ends(mask.runs) > 1]
-                    masks[f"{split}/{'/'.join(match.groups())}"] = shown
+                if match is None or not isinstance(findings, dict):
+                    unread += 1
+                    continue
+                shown = masks[f"{split}/{'/'.join(match.groups())}"] = []
+                for finding, cell in findings.items():
+                    try:
+                        shown += _mask(text_of(finding), cell)
+                    except ValueError:
+                        unread += 1
             if unread:
                 self.warnings.append(
                     f"{path.name}: {unread:,} masks are not used: expected names such as "
-                    "patient00001_study1_view1_frontal with size and counts for each finding"
+                    "patient00001_study1_view1_frontal with size and counts for each finding, the counts "
+                    "those of a grid of that size"
                 )
         return masks
-
-
-class _Statements:
-    """What several tables say of an image; equal statements are one and the same list."""
-
-    def __init__(self, tables: list[_ImageTable]) -> None:
-        self._tables = tables
-        self._shared: dict[tuple[Values | None, ...], tuple[list[Label], list[int] | None]] = {}
-
-    def of(self, identity: str) -> tuple[list[Label], list[int] | None]:
-        """Return the labels of all tables, and MaCheX's vector if the first table is one it is made of."""
-        key = tuple(table.values.get(identity) for table in self._tables)
-        if key not in self._shared:
-            said = zip(key, self._tables, strict=True)
-            statements = [
-                label for values, table in said if values for label in labels(values, table.labeller)
-            ]
-            first = key[0] if self._tables[0].labeller in _CLASS_LABEL_FROM else None
-            self._shared[key] = statements, class_label(first) if first else None
-        return self._shared[key]
 
 
 def _survey(folder: Path, *, is_root: bool = False) -> Iterator[_Folder]:
@@ -526,26 +515,16 @@ def _carrier(place: _Place, image: _Image) -> str:
     return "PNG" if image.suffix.lower() == ".png" else ""
 
 
-def _read_json(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        found = json.loads("\n".join(read_lines(path)))
-    except ValueError as error:
-        raise SourceError(f"{path}: not readable as JSON ({error}); download it again") from error
-    if not isinstance(found, dict) or not all(isinstance(findings, dict) for findings in found.values()):
-        raise SourceError(f"{path}: expected an object with the masks of each image; download it again")
-    return found
+def _mask(finding: str, cell: object) -> list[Mask]:
+    """Return the mask in a cell; none when it is empty, as those of findings that the image does not show.
 
-
-def _mask(finding: str, cell: Any) -> Mask | None:  # noqa: ANN401 -- whatever the file holds
-    match cell:
-        case {"size": [int(rows), int(columns)], "counts": str(runs)} if runs:
-            return Mask(finding, rows, columns, runs, _EXPERTS)
-    return None
-
-
-def _ends(runs: str) -> int:
-    """Return how many run lengths a compressed string of COCO holds; an empty mask is one run.
-
-    Each is some characters of six bits above 48, of which all but the last have the highest bit set.
+    Raises
+    ------
+    ValueError
+        When it is no mask.
     """
-    return sum(not (ord(character) - 48) & 0x20 for character in runs)
+    match cell:
+        case {"size": [int(rows), int(columns)], "counts": str(runs)}:
+            painted = pixels_inside(runs, rows, columns)
+            return [Mask(finding, rows, columns, runs, _EXPERTS)] if painted else []
+    raise ValueError("expected size and counts")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from processors.base import (
     Box,
@@ -19,15 +18,18 @@ from processors.base import (
     SourceError,
     Split,
     Table,
+    UnknownCells,
     UnusableRows,
     age_in_years,
-    contents,
+    base_name,
     find_table,
-    floats,
+    no_image_found,
     read_lines,
+    sex_of,
     tar_members,
     walk_images,
 )
+from processors.base.boxes import sides_of
 
 FINDINGS = (
     "Atelectasis",
@@ -55,7 +57,6 @@ _TABLES = (".csv", ".csv.gz", ".csv.zip", ".txt", ".txt.gz", ".txt.zip")
 # An image in both lists is held out: the list that comes last decides.
 _TRAINING_LIST = "train_val_list.txt"
 _LISTS: dict[str, Split] = {_TRAINING_LIST: "train", "test_list.txt": "test"}
-_SEX: dict[str, Literal["M", "F"]] = {"M": "M", "F": "F"}
 # Every image of the release is meant to be frontal, so that one of which no cell says more is.
 _FRONTAL = "PA or AP"
 _VIEWS = {"PA": "PA", "AP": "AP", "": _FRONTAL}
@@ -64,6 +65,7 @@ _BOX_GRID = (1024, 1024)
 # The twelve archives hold the images in order of name; the first is the short one.
 _FIRST_ARCHIVE, _ARCHIVE = 4_999, 10_000
 _RESIZED = "224 px"
+_TABLE_NAMES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv", "sample_labels.csv")
 _BOXES = "BBox_List_2017.csv"
 _MEDAI = "medai/datasets/cxr14.py of github.com/pdpino/medical-ai"
 
@@ -148,20 +150,17 @@ class ChestXray14(Processor):
         Release("Kaggle sample", 5_606, note="a selection, without split lists and boxes"),
     )
     known_bad = (
-        KnownBad("00007160_002", "suspicious", "looks empty", _MEDAI),
-        KnownBad("00012249_001", "suspicious", "looks empty", _MEDAI),
-        KnownBad("00013774_015", "suspicious", "lateral although listed as frontal", _MEDAI),
-        KnownBad("00020006_001", "suspicious", "inverted", _MEDAI),
-        KnownBad("00021201_042", "suspicious", "inverted", _MEDAI),
-        KnownBad("00029041_016", "suspicious", "one-lung patient", _MEDAI),
-        KnownBad("00029041_017", "suspicious", "one-lung patient", _MEDAI),
+        *KnownBad.each("suspicious", "looks empty", _MEDAI, "00007160_002 00012249_001"),
+        *KnownBad.each("suspicious", "lateral although listed as frontal", _MEDAI, "00013774_015"),
+        *KnownBad.each("suspicious", "inverted", _MEDAI, "00020006_001 00021201_042"),
+        *KnownBad.each("suspicious", "one-lung patient", _MEDAI, "00029041_016 00029041_017"),
     )
 
     def recognise(self) -> str:
         """Collect the images by name: the releases differ only in the folders they lie in."""
         found = list(walk_images(self.root, (".png", ".tar", *_TABLES, *_PACKED)))
         self._table_folders = self._folders(path for path in found if path.lower().endswith(_TABLES))
-        archive = next((path for path in found if _name(path).lower() == _ARCHIVE_NAME), None)
+        archive = next((path for path in found if base_name(path).lower() == _ARCHIVE_NAME), None)
         full_size, resized = self._pictures(found)
         self._carrier = "" if full_size else _RESIZED
         # The archive whose images stand in for those that are not unpacked.
@@ -179,7 +178,12 @@ class ChestXray14(Processor):
         # PadChest is about in an archive of the same name.
         self._images = self._members(archive) if archive else {}
         if not self._images:
-            raise self._nothing_found(sum(path.lower().endswith(_PACKED) for path in found))
+            raise no_image_found(
+                self,
+                "files such as 00000001_000.png in images/, images_001/images/ or images-224/, or "
+                f"{_ARCHIVE_NAME}",
+                (path for path in found if path != archive),
+            )
         return f"{_RESIZED} PNG files inside {_ARCHIVE_NAME}"
 
     def _folders(self, tables: Iterator[str]) -> list[Path]:
@@ -192,7 +196,7 @@ class ChestXray14(Processor):
     def _pictures(self, found: list[str]) -> tuple[list[str], list[str]]:
         """Return the image files of full size and those of 224 px."""
         pictures = [path for path in found if path.lower().endswith(".png")]
-        unpacked = [path for path in pictures if _IMAGE_NAME.fullmatch(_name(path))]
+        unpacked = [path for path in pictures if _IMAGE_NAME.fullmatch(base_name(path))]
         if others := len(pictures) - len(unpacked):
             self.warnings.append(
                 f"{others:,} PNG files are not used: expected names such as 00000001_000.png"
@@ -206,10 +210,10 @@ class ChestXray14(Processor):
     def _index(self, paths: list[str]) -> dict[str, Location]:
         images: dict[str, Location] = {}
         for path in paths:
-            images.setdefault(_name(path).lower(), Location(path))
+            images.setdefault(base_name(path).lower(), Location(path))
         if len(images) < len(paths):
             self.warnings.append(
-                f"{len(paths) - len(images):,} images lie in more than one folder: the first of each is used"
+                f"{len(paths) - len(images):,} files are not used: the same images are here in other folders"
             )
         return images
 
@@ -220,26 +224,17 @@ class ChestXray14(Processor):
             if _IMAGE_NAME.fullmatch(name)
         }
 
-    def _nothing_found(self, packed: int) -> SourceError:
-        return SourceError(
-            f"{self.root}: no image of {self.name} found: expected files such as 00000001_000.png in "
-            f"images/, images_001/images/ or images-224/, or {_ARCHIVE_NAME}, found {contents(self.root)}; "
-            + (f"unpack the archives first, {packed:,} here" if packed else "check the path")
-        )
-
     def records(self) -> Iterator[Record]:
         """Yield every row of the table, then the files that no row names."""
         lists = _SplitLists(self._table_folders, self.warnings)
         self.tables += map(self.relative, lists.paths)
         boxes = self._read_boxes()
-        path = find_table(
-            self._table_folders, "Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv", "sample_labels.csv"
-        )
+        path = find_table(self._table_folders, *_TABLE_NAMES)
         listed: set[str] = set()
         if path is None:
             self.warnings.append(
-                "no Data_Entry_2017 table found: images are taken for frontal ones and written without "
-                "labels, sex and age"
+                f"{_TABLE_NAMES[0]} not found: images are taken for frontal ones and written without labels, "
+                "sex and age"
             )
             self._fill_gaps(None)
         else:
@@ -278,9 +273,9 @@ class ChestXray14(Processor):
         unusable = UnusableRows(path.name)
         # Most cells are alike; equal ones share their labels.
         labels_of: dict[str, list[Label]] = {}
-        unknown: Counter[str] = Counter()
-        odd_views = 0
-        rows = zip(names, _natives(table), people, strict=True)
+        findings = UnknownCells(path.name, "Finding Labels", "labels of the release", fate=UnknownCells.KEPT)
+        views = UnknownCells(path.name, "View Position", "PA, AP or a blank", fate=UnknownCells.NO_VIEW)
+        rows = zip(names, table.natives(_NATIVE_COLUMNS), people, strict=True)
         for row, (name, native, (sex, age)) in enumerate(rows, start=2):
             if name is None:
                 yield unusable.record(row, "column 'Image Index' holds no name such as 00000001_000.png")
@@ -288,26 +283,21 @@ class ChestXray14(Processor):
             cell = native["Finding Labels"]
             if (labels := labels_of.get(cell)) is None:
                 labels = labels_of[cell] = _labels(cell)
-            unknown.update(label.label for label in labels if label.label not in _KNOWN_LABELS)
+            for label in labels:
+                if label.label not in _KNOWN_LABELS:
+                    findings.add(label.label)
             record = self._record(name, boxes, lists)
             record.file = self._images.get(name.lower())
             record.view = _VIEWS.get(native["View Position"], "unknown")
-            odd_views += record.view == "unknown"
-            record.sex = _SEX.get(sex)
+            if record.view == "unknown":
+                views.add(native["View Position"])
+            record.sex = sex_of(sex)
             record.age = age_in_years(age)
             record.labels = labels
             record.native = native
             record.part = parts.get(name)
             yield record
-        self.warnings += unusable.warnings
-        if odd_views:
-            self.warnings.append(
-                f"{path.name}: {odd_views:,} cells of column 'View Position' are not used: expected PA, AP "
-                "or a blank; these views are unknown"
-            )
-        self.warnings += [
-            f"{count:,} rows carry the unknown label {label!r}" for label, count in unknown.items()
-        ]
+        self.warnings += [*unusable.warnings, *views.warnings, *findings.warnings]
 
     def _record(self, name: str, boxes: dict[str, list[Box]], lists: _SplitLists) -> Record:
         """Return what the name alone tells, and lists and boxes of it."""
@@ -336,12 +326,11 @@ class ChestXray14(Processor):
         boxes: defaultdict[str, list[Box]] = defaultdict(list)
         unread = 0
         for cell, finding, *cells in table.rows(*columns):
-            name, numbers = _image_name(cell), floats(cells)
-            if name is None or numbers is None or min(numbers[2:]) <= 0:
+            name, sides = _image_name(cell), sides_of(cells)
+            if name is None or sides is None:
                 unread += 1
-                continue
-            x, y, width, height = numbers
-            boxes[name.lower()].append(Box(finding, x, y, width, height))
+            else:
+                boxes[name.lower()].append(Box(finding, *sides))
         if unread:
             self.warnings.append(
                 f"{path.name}: {unread:,} boxes are not used: expected an image name and four numbers, "
@@ -361,19 +350,9 @@ def _read_list(path: Path, warnings: list[str]) -> list[str]:
     return images
 
 
-def _natives(table: Table) -> Iterator[dict[str, str]]:
-    columns = [column for column in _NATIVE_COLUMNS if column in table.columns]
-    for cells in table.rows(*columns):
-        yield dict(zip(columns, cells, strict=True))
-
-
 def _labels(cell: str) -> list[Label]:
     findings = dict.fromkeys(finding.strip() for finding in cell.split("|"))
     return [Label(finding, 1, "NIH") for finding in findings if finding]
-
-
-def _name(path: str) -> str:
-    return path.rpartition("/")[2]
 
 
 def _image_name(cell: str) -> str | None:
@@ -381,7 +360,7 @@ def _image_name(cell: str) -> str | None:
 
     A folder before it, which some copies add, is not used: files are looked up by name.
     """
-    name = _name(cell.replace("\\", "/"))
+    name = base_name(cell)
     if not name.lower().endswith(".png"):
         name += ".png"
     return name if _IMAGE_NAME.fullmatch(name) else None

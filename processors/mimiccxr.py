@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import re
-import threading
-import zipfile
-import zlib
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -21,19 +17,21 @@ from processors.base import (
     Record,
     Release,
     Report,
-    SourceError,
     Split,
     Table,
+    UnknownCells,
     UnusableRows,
-    contents,
     entries,
     find_table,
+    is_archive,
+    no_image_found,
     path_inside,
     read_lines,
     view_of,
     walk_images,
 )
-from processors.base.chexpert_labels import OBSERVATIONS, Values, class_label, labels, read_values
+from processors.base.chexpert_labels import OBSERVATIONS, Statements, Values, class_label, read_values
+from processors.base.reports import ReportArchive, report_of
 
 _GROUP = re.compile(r"p1[0-9]")
 _PATIENT = re.compile(r"p(1[0-9]{7})")
@@ -126,16 +124,11 @@ _OPACITY = "Lung Opacity"
 _OPACITY_SPELLINGS = (_OPACITY, "Airspace Opacity")
 
 _ZIP_NAME = "mimic-cxr-reports.zip"
-_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
-_HEADING = re.compile(r"^[ \t]*([A-Z][A-Z ()/,&-]*[A-Z)])[ \t]*:", re.MULTILINE)
-# Which headings mean the same, as the publishers' txt/section_parser.py has it.
-_FINDINGS = ("FINDINGS",)
-_IMPRESSION = ("IMPRESSION", "CONCLUSION", "FINDINGS AND IMPRESSION", "FINDINGS/IMPRESSION")
-
 _MEDAI = "github.com/pdpino/medical-ai and github.com/PabloMessina/MedVQA"
 _RGRG = "list of failed x-rays in github.com/ttanida/rgrg"
-_REGISTER = (
-    (
+_KNOWN_BAD = (
+    *KnownBad.each(
+        "suspicious",
         "broken content",
         f"{_MEDAI}; {_RGRG}",
         """
@@ -143,14 +136,16 @@ _REGISTER = (
         93020995-6b84ca33-2e41e00d-5d6e3bee-87cfe5c6
         """,
     ),
-    (
+    *KnownBad.each(
+        "suspicious",
         "looks empty",
         _MEDAI,
         """
         0539ee33-9d402e49-a9cc6d36-7aabc539-3d80a62b
         """,
     ),
-    (
+    *KnownBad.each(
+        "suspicious",
         "blurred or empty",
         _MEDAI,
         """
@@ -158,7 +153,8 @@ _REGISTER = (
         f674e474-817bb713-8f16c90c-608cf869-2829cae7
         """,
     ),
-    (
+    *KnownBad.each(
+        "suspicious",
         "failed X-ray",
         _RGRG,
         """
@@ -217,7 +213,7 @@ class _Survey:
         self.table_folders: list[Path] = []
         self.has_unofficial_tables = False
         self.report_archive: Path | None = None
-        self.packed = 0
+        self.packed: list[str] = []
         waiting = deque([(root, 0)])
         seen: set[Path] = set()
         while waiting:
@@ -247,10 +243,7 @@ class _Survey:
         if any(name.lower().startswith(_TABLE_STARTS) for name in names):
             self.table_folders.append(folder)
         self.has_unofficial_tables |= any(name.lower().startswith(_UNOFFICIAL) for name in names)
-        self.packed += sum(
-            name.lower().endswith(_ARCHIVES) and not name.lower().endswith((".csv.zip", _ZIP_NAME))
-            for name in names
-        )
+        self.packed += [name for name in names if is_archive(name) and name.lower() != _ZIP_NAME]
         for name in names:
             if self.report_archive is None and name.lower() == _ZIP_NAME:
                 self.report_archive = folder / name
@@ -288,35 +281,20 @@ class _LabelTable(Table):
 
 
 class _StudyLabels:
-    """What the label tables say of studies; equal statements are one object."""
+    """What the label tables say of studies."""
 
     def __init__(self, paths: dict[str, Path], warnings: list[str]) -> None:
         self._paths = paths
         tables = {labeller: _LabelTable(path) for labeller, path in paths.items()}
-        self._names = {labeller: table.names for labeller, table in tables.items()}
         self._values = {labeller: table.values(warnings) for labeller, table in tables.items()}
         self._chexpert = self._values.get(_CHEXPERT)
-        self._labels: dict[tuple[Values | None, ...], list[Label]] = {}
-        self._class_labels: dict[Values, list[int]] = {}
-
-    def labels(self, study: str) -> list[Label]:
-        stated = tuple([values.get(study) for values in self._values.values()])
-        found = self._labels.get(stated)
-        if found is None:
-            found = self._labels[stated] = []
-            for labeller, values in zip(self._values, stated, strict=True):
-                if values is not None:
-                    found += labels(values, labeller, self._names[labeller])
-        return found
+        self.labels = Statements(
+            (labeller, self._values[labeller], table.names) for labeller, table in tables.items()
+        ).labels
 
     def class_label(self, study: str) -> list[int] | None:
         """Return MaCheX's vector, all zeros for the eight studies without a row."""
-        if self._chexpert is None:
-            return None
-        values = self._chexpert.get(study, _NOTHING)
-        if values not in self._class_labels:
-            self._class_labels[values] = class_label(values)
-        return self._class_labels[values]
+        return None if self._chexpert is None else class_label(self._chexpert.get(study, _NOTHING))
 
     def unused(self, studies: set[str | None]) -> list[str]:
         """Return one warning per table that names studies beyond the given ones."""
@@ -341,35 +319,6 @@ class _Study(NamedTuple):
     labels: list[Label]
     class_label: list[int] | None
     report_file: str | None
-
-
-class _ReportArchive:
-    """The reports in ``mimic-cxr-reports.zip``, read where they lie, by several threads."""
-
-    def __init__(self, path: Path) -> None:
-        if not zipfile.is_zipfile(path):
-            raise SourceError(f"{path}: not readable as a zip file; download it again, or move it away")
-        self._path = path
-        self._lock = threading.Lock()
-
-    def read(self, tail: str) -> bytes:
-        """Return the bytes of ``pNN/pNNNNNNNN/sNNNNNNNN.txt``; raise `OSError` when they cannot be read."""
-        with self._lock:
-            try:
-                if tail not in self._members:
-                    raise FileNotFoundError(f"{self._path}: no such report")
-                return self._archive.read(self._members[tail])
-            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-                raise OSError(f"{self._path}: damaged or encrypted") from error
-
-    @functools.cached_property
-    def _archive(self) -> zipfile.ZipFile:
-        return zipfile.ZipFile(self._path)
-
-    @functools.cached_property
-    def _members(self) -> dict[str, zipfile.ZipInfo]:
-        members = self._archive.infolist()
-        return {match[1]: each for each in members if (match := _REPORT_TAIL.fullmatch(each.filename))}
 
 
 class _Image(NamedTuple):
@@ -403,11 +352,7 @@ class MimicCXR(Processor):
         Release("MIMIC-CXR-JPG 2.0.0 or 2.1.0", 377_110),
         Release("MIMIC-CXR 2.0.0 or 2.1.0 (DICOM)", 377_110),
     )
-    known_bad = tuple(
-        KnownBad(identity, "suspicious", reason, found_by)
-        for reason, found_by, identities in _REGISTER
-        for identity in identities.split()
-    )
+    known_bad = _KNOWN_BAD
     machex_fields = ("report", "class_label")
 
     def recognise(self) -> str:
@@ -424,15 +369,11 @@ class MimicCXR(Processor):
         """Return the trees with JPEG files, else those with DICOM files."""
         carriers = {carrier for tree in survey.trees for carrier in tree.suffixes}
         if not carriers:
-            raise SourceError(
-                f"{self.root}: no image of {self.name} found: expected files such as {_SAMPLE} or .dcm "
-                "here or in folders such as "
-                f"physionet.org/files/mimic-cxr-jpg/2.1.0, found {contents(self.root)}; "
-                + (
-                    f"unpack the archives first, {survey.packed:,} here"
-                    if survey.packed
-                    else "check the path"
-                )
+            raise no_image_found(
+                self,
+                f"files such as {_SAMPLE} or .dcm here or in folders such as "
+                "physionet.org/files/mimic-cxr-jpg/2.1.0",
+                survey.packed,
             )
         self._carrier = min(carriers)
         if len(carriers) > 1:
@@ -449,8 +390,8 @@ class MimicCXR(Processor):
                     places.setdefault(patient, place)
             if twice := sum(map(len, tree.groups.values())) - (len(places) - known):
                 self.warnings.append(
-                    f"{self.relative(tree.path)}: {twice:,} patients are not read from here: they lie in "
-                    "another folder too"
+                    f"{self.relative(tree.path)}: {twice:,} patient folders are not used: the same patients "
+                    "are here in other folders"
                 )
         return places
 
@@ -469,10 +410,10 @@ class MimicCXR(Processor):
         absent = [kind for kind in _WITHOUT if kind not in self._tables]
         unless = " unless the DICOM headers tell them" if self._carrier == _DICOM else ""
         if len(absent) == len(_WITHOUT):
-            unofficial = f"; {_UNOFFICIAL}*.csv are not used" if survey.has_unofficial_tables else ""
+            unofficial = f" ({_UNOFFICIAL}*.csv are not used)" if survey.has_unofficial_tables else ""
             names = ", ".join(map(_TABLE_NAMES.__getitem__, absent))
             self.warnings.append(
-                f"no table of MIMIC-CXR-JPG found (expected {names}{unofficial}): images are written without "
+                f"{names} not found{unofficial}: images are written without "
                 f"labels, {_WITHOUT[_METADATA]}{unless}, and {_WITHOUT[_SPLIT]}{_UNKNOWN_VIEWS}"
             )
             return
@@ -483,7 +424,7 @@ class MimicCXR(Processor):
     def _find_reports(self, survey: _Survey) -> None:
         tree = next((tree for tree in survey.trees if tree.has_reports), None)
         self._reports: str | None = None
-        self._report_archive: _ReportArchive | None = None
+        self._report_archive: ReportArchive | None = None
         self._reports_in = ""
         if tree is not None:
             self._reports_in = self.relative(tree.path)
@@ -491,11 +432,11 @@ class MimicCXR(Processor):
         elif survey.report_archive is not None:
             self._reports_in = self.relative(survey.report_archive)
             self._reports = ""
-            self._report_archive = _ReportArchive(survey.report_archive)
+            self._report_archive = ReportArchive(survey.report_archive, _REPORT_TAIL)
         else:
             self.warnings.append(
-                "reports not found (expected pNN/pNNNNNNNN/sNNNNNNNN.txt beside the studies or in "
-                f"mimic-cxr-reports/, reports/, notes/, or {_ZIP_NAME}): images are written without reports"
+                "pNN/pNNNNNNNN/sNNNNNNNN.txt not found beside the studies or in mimic-cxr-reports/, "
+                f"reports/, notes/, nor {_ZIP_NAME}: images are written without reports"
             )
 
     def _describe(self, trees: list[_Tree], survey: _Survey) -> str:
@@ -513,7 +454,12 @@ class MimicCXR(Processor):
         paths = {labeller: self._tables[labeller] for labeller in _LABELLERS if labeller in self._tables}
         self._labels = _StudyLabels(paths, self.warnings)
         self._splits = self._read_splits() if _SPLIT in self._tables else None
-        self._unknown_positions: Counter[str] = Counter()
+        self._positions = UnknownCells(
+            self._list.name if self._list else "",
+            "ViewPosition",
+            "a view such as AP, PA or LATERAL",
+            fate=UnknownCells.NO_VIEW,
+        )
         self._study: _Study | None = None
         identities: set[str] = set()
         patients: set[str | None] = set()
@@ -537,15 +483,7 @@ class MimicCXR(Processor):
                 yield unusable.record(row, image)
                 continue
             yield self._record(image)
-        self.warnings += unusable.warnings
-        if self._unknown_positions:
-            # A cell of another column may stand there, which could be anybody's id.
-            words = [text for text in self._unknown_positions if re.fullmatch(r"[A-Za-z ]{1,20}", text)]
-            self.warnings.append(
-                f"{path.name}: {self._unknown_positions.total():,} rows have an unknown view: expected "
-                f"'ViewPosition' such as AP, PA or LATERAL"
-                + (f", found {', '.join(map(repr, words[:3]))}" if words else "")
-            )
+        self.warnings += [*unusable.warnings, *self._positions.warnings]
 
     def _record(self, image: _Image, suffix: str = "") -> Record:
         """Return the record of an image; without a suffix its file ends like the first of the release."""
@@ -570,6 +508,8 @@ class MimicCXR(Processor):
             key=f"{study.part}/{name}",
             file=Location(place.prefix + name) if place else None,
             carrier=self._carrier,
+            # So the publishers describe MIMIC-CXR-JPG; the DICOM files are as they came.
+            histogram_equalised=self._carrier != _DICOM,
             view=view,
             patient_id=patient,
             study_id=study_id,
@@ -600,7 +540,7 @@ class MimicCXR(Processor):
     def _view(self, identity: str, position: str) -> str:
         view = _CORRECTED_VIEWS.get(identity) or _VIEW_OF_POSITION.get(position.upper())
         if view is None:
-            self._unknown_positions[position] += 1
+            self._positions.add(position)
             return "unknown"
         return view
 
@@ -608,17 +548,13 @@ class MimicCXR(Processor):
         """Return the split cell of every image; of two that differ the one that holds it out."""
         table = Table(self._tables[_SPLIT], columns=(*_ID_COLUMNS, "split"))
         splits: dict[str, str] = {}
-        unread = 0
+        unread = UnknownCells(table.path.name, "split", "train, validate or test")
         for identity, cell in table.rows("dicom_id", "split"):
             if cell not in _SPLIT_OF_CELL:
-                unread += 1
+                unread.add(cell)
             elif cell != "train" or identity not in splits:
                 splits[identity] = cell
-        if unread:
-            self.warnings.append(
-                f"{table.path.name}: {unread:,} rows are not used: expected train, validate or test "
-                "in 'split'"
-            )
+        self.warnings += unread.warnings
         return splits
 
     def _tell_unused_splits(self, identities: set[str]) -> None:
@@ -652,8 +588,7 @@ class MimicCXR(Processor):
 
     def view_in_header(self, view_position: str | None, patient_orientation: str | None) -> str | None:
         """Return the view that a DICOM header tells, in the spellings of the table too."""
-        view = _VIEW_OF_POSITION.get((view_position or "").strip().upper(), "unknown")
-        return view if view != "unknown" else view_of(view_position, patient_orientation)
+        return view_of(view_position, patient_orientation, _VIEW_OF_POSITION)
 
     def read_report(self, report_file: str) -> Report:
         """Return the report: its text as MaCheX's index has it, its findings and its impression."""
@@ -665,8 +600,7 @@ class MimicCXR(Processor):
             except OSError as error:
                 # Of the same kind, without the path, which names a patient.
                 raise OSError(error.errno, error.strerror) from None
-        text = read.decode("utf-8", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
-        return Report(_machex_text(text), _section(text, _FINDINGS), _section(text, _IMPRESSION))
+        return report_of(read)
 
 
 # MaCheX's index has an empty text where there is no report.
@@ -708,20 +642,3 @@ def _fault(identity: str, patient: str, study: str) -> str | None:
     if not _STUDY.fullmatch(f"s{study}"):
         return "expected eight digits that start with 5 in 'study_id'"
     return None
-
-
-def _machex_text(report: str) -> str:
-    """Return the text that MaCheX takes from a report, lines joined without a blank where they have none."""
-    heading = "FINDINGS:" if "FINDINGS:" in report else "IMPRESSION:"
-    text = report.rpartition(heading)[2]
-    return re.sub(" +", " ", text.replace("IMPRESSION:", "").replace("\n", "")).strip()
-
-
-def _section(report: str, headings: tuple[str, ...]) -> str | None:
-    """Return the text under the last of the headings, blanks and line ends made one blank; None without."""
-    text = None
-    ends = [match.start() for match in _HEADING.finditer(report)] + [len(report)]
-    for heading, end in zip(_HEADING.finditer(report), ends[1:], strict=True):
-        if " ".join(heading[1].split()) in headings:
-            text = " ".join(report[heading.end() : end].split())
-    return text

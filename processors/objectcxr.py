@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,17 +15,20 @@ from processors.base import (
     Processor,
     Record,
     Release,
-    SourceError,
     Split,
     Table,
     UnusableRows,
-    contents,
+    base_name,
     entries,
     find_table,
     floats,
+    folders_above,
+    folders_below,
+    no_image_found,
     subfolders,
     zip_members,
 )
+from processors.base.boxes import ellipse, sides_around
 
 FOREIGN_OBJECT = "Foreign object"
 _LABELLER = "object-CXR"
@@ -48,11 +49,6 @@ _NAME_COLUMNS = ("image_name", "image_path")
 _RECTANGLE, _ELLIPSE, _POLYGON = 0, 1, 2
 # An empty cell, and what it becomes in tables that were saved again: by pandas, R, a database.
 _NO_OBJECT = ("", "nan", "na", "null", "none")
-_CORNERS = 64
-_CIRCLE = [
-    (math.cos(2 * math.pi * corner / _CORNERS), math.sin(2 * math.pi * corner / _CORNERS))
-    for corner in range(_CORNERS)
-]
 _SHOWN = 5
 
 
@@ -86,7 +82,7 @@ class _Part:
                 "none in folders below or packed"
             )
         if self.repeated:
-            yield f"{place}: {self.repeated:,} files are not used: the same image is there again"
+            yield f"{place}: {self.repeated:,} files are not used: the same images are here again"
 
 
 class ObjectCXR(Processor):
@@ -115,19 +111,14 @@ class ObjectCXR(Processor):
 
     def recognise(self) -> str:
         """Find the folder that holds the splits, unpacked or as zip files, and list their images once."""
-        below = [folder for folder in subfolders(self.root) if folder.name.lower() not in _SPLITS]
-        deeper = (folder for parent in below for folder in subfolders(parent))
-        for folder in itertools.chain([self.root], below, deeper):
+        for folder in folders_below(self.root, lambda name: name.lower() in _SPLITS):
             if places := self._find_images(folder):
                 self._find_tables(folder)
                 return f"JPEG files in {', '.join(places)}"
-        packed = any(
-            entry.name.lower().endswith((".zip", ".tar", ".gz", ".tgz")) for entry in entries(self.root)
-        )
-        raise SourceError(
-            f"{self.root}: no image of {self.name} found: expected train/, dev/ or test/ with files such as "
-            "00001.jpg, or train.zip, dev.zip or test.zip, here or up to two folders below, found "
-            f"{contents(self.root)}; {'unpack the archives here, or ' if packed else ''}check the path"
+        raise no_image_found(
+            self,
+            "train/, dev/ or test/ with files such as 00001.jpg, or train.zip, dev.zip or test.zip, here or "
+            "up to two folders below",
         )
 
     def _find_images(self, folder: Path) -> list[str]:
@@ -171,7 +162,7 @@ class ObjectCXR(Processor):
     def _members(self, archive: Path) -> Iterator[tuple[str, Location]]:
         # The archive tells the split: its folders may be named train/, after the split, or not be there.
         for path, location in zip_members(archive, self.root, _SUFFIXES):
-            yield _base_name(path), location
+            yield base_name(path), location
 
     def _tell_repeated(self) -> None:
         total = sum(map(len, self._images.values()))
@@ -181,7 +172,7 @@ class ObjectCXR(Processor):
             )
 
     def _find_tables(self, folder: Path) -> None:
-        near = [place for place in (folder, *folder.parents) if place.is_relative_to(self.root)]
+        near = folders_above(folder, self.root)
         beside = {place.name.lower(): place for place in subfolders(folder)}
         self._tables: dict[str, Path] = {}
         for split in _SPLITS:
@@ -218,7 +209,7 @@ class ObjectCXR(Processor):
         odd: dict[int, int] = {}
         for row, (name, annotation) in enumerate(table.rows(name_column, "annotation"), start=2):
             # Files are looked up by the base name alone: the description has paths such as /path/00001.jpg.
-            match = _IMAGE_NAME.fullmatch(_base_name(name))
+            match = _IMAGE_NAME.fullmatch(base_name(name))
             if match is None:
                 yield unusable.record(row, f"column {name_column!r} names no image such as 00001.jpg")
                 continue
@@ -252,11 +243,6 @@ def _record(identity: str, image: _Image | None, split: str) -> Record:
     )
 
 
-def _base_name(path: str) -> str:
-    # Some zip programs of Windows write backslashes.
-    return path.replace("\\", "/").rpartition("/")[2]
-
-
 def _objects(annotation: str) -> list[str]:
     """Return the text of each object in a cell; none when it is empty: a film that was found free of them."""
     if annotation.lower() in _NO_OBJECT:
@@ -274,16 +260,8 @@ def _box(text: str) -> Box | None:
     several = kind == _POLYGON and len(corners) >= 6 and len(corners) % 2 == 0
     if not (four or several):
         return None
-    left, top = min(corners[::2]), min(corners[1::2])
-    width, height = max(corners[::2]) - left, max(corners[1::2]) - top
-    if width <= 0 or height <= 0:
+    sides = sides_around(corners)
+    if sides is None:
         return None
-    outline = corners if several else _ellipse(left, top, width, height) if kind == _ELLIPSE else None
-    return Box(FOREIGN_OBJECT, left, top, width, height, _LABELLER, outline)
-
-
-def _ellipse(left: float, top: float, width: float, height: float) -> tuple[float, ...]:
-    """Return corners on the ellipse that fills a box, to a hundredth of a pixel."""
-    centre_x, centre_y = left + width / 2, top + height / 2
-    corners = ((centre_x + x * width / 2, centre_y + y * height / 2) for x, y in _CIRCLE)
-    return tuple(round(number, 2) for corner in corners for number in corner)
+    outline = corners if several else ellipse(*sides) if kind == _ELLIPSE else None
+    return Box(FOREIGN_OBJECT, *sides, _LABELLER, outline)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,13 +19,17 @@ from processors.base import (
     Report,
     SourceError,
     Table,
+    UnknownCells,
     UnusableRows,
-    contents,
+    base_name,
     find_table,
+    is_archive,
+    no_image_found,
     path_inside,
     view_of,
     walk_images,
 )
+from processors.base.json_files import read_json, text_of
 
 MANUAL, AUTOMATIC = "MeSH major", "MeSH automatic"
 # Every XML file has these four; Kaggle's table has them in lower case.
@@ -49,7 +52,6 @@ _HEADERS, _TSNE = "nlmcxr_dicom_metadata.csv", "nlmcxr_tsne_pa.csv"
 _ANNOTATION = "annotation.json"
 
 _VIEW_OF_PROJECTION = {"frontal": "PA or AP", "lateral": "lateral"}
-_PROJECTION_LIKE = re.compile(r"[A-Za-z]{0,12}", re.ASCII)
 _VIEW_OF_TSNE = {"PA": "PA or AP", "L": "lateral"}
 _NO_CHEST = "BodyPartExamined is EXTREMETY"
 _TORCHXRAYVISION = f"{_HEADERS}.gz of github.com/mlmed/torchxrayvision"
@@ -147,10 +149,11 @@ class _Tables:
 
     def read_projections(self, path: Path) -> None:
         """Read Kaggle's table of images, which tells their views."""
-        unusable, unknown = UnusableRows(path.name), Counter[str]()
+        unusable = UnusableRows(path.name)
+        unknown = UnknownCells(path.name, "projection", "Frontal or Lateral", fate=UnknownCells.NO_VIEW)
         rows = Table(path, columns=("filename", "projection")).rows("filename", "projection")
         for row, (name, projection) in enumerate(rows, start=2):
-            identity = _identity((path_inside(name) or "").rpartition("/")[2])
+            identity = _identity(base_name(path_inside(name) or ""))
             if identity is None:
                 reason = _why_no_image(name, "filename", "<n>_IM-....dcm.png")
                 self.unusable.append(unusable.record(row, reason))
@@ -158,37 +161,31 @@ class _Tables:
             self.named[_PROJECTIONS].append(identity)
             self.view_cells[identity].setdefault("projection", projection)
             if projection.lower() not in _VIEW_OF_PROJECTION:
-                unknown[projection] += 1
-        self.warnings += unusable.warnings
-        if unknown:
-            # Where the cells of a row are shifted, other texts may be somebody's id.
-            shown = [repr(cell) if _PROJECTION_LIKE.fullmatch(cell) else "other texts" for cell in unknown]
-            self.warnings.append(
-                f"{path.name}: {unknown.total():,} rows have a projection other than Frontal and Lateral: "
-                f"{', '.join(list(dict.fromkeys(shown))[:3])}"
-            )
+                unknown.add(projection)
+        self.warnings += [*unusable.warnings, *unknown.warnings]
 
     def read_view_table(
-        self, path: Path, column: str, view: Callable[[str], str | None], *optional: str
+        self, path: Path, column: str, view: Callable[[str], str | None], expected: str, *optional: str
     ) -> None:
         """Read a table of TorchXRayVision, of which a row tells of an image.
 
-        ``view`` says what the cells of the column tell, None when they are not understood.
+        ``view`` says what the cells of the column tell, None when they are not ``expected``.
         """
         table = Table(path, columns=("imageid", column))
         columns = [column, *(name for name in optional if name in table.columns)]
-        odd = unknown = 0
+        odd = 0
+        unknown = UnknownCells(path.name, column, expected, fate=UnknownCells.NO_VIEW)
         for image, *cells in table.rows("imageid", *columns):
             identity = _identity(image)
-            unknown += cells[0] != "" and view(cells[0]) is None
+            if cells[0] and view(cells[0]) is None:
+                unknown.add(cells[0])
             if identity is None:
                 odd += 1
             elif column not in self.view_cells[identity]:
                 self.view_cells[identity].update(zip(columns, cells, strict=True))
         if odd:
             self.warnings.append(f"{path.name}: {odd:,} rows are not used: expected CXR<n>_IM-... in imageid")
-        if unknown:
-            self.warnings.append(f"{path.name}: {unknown:,} rows tell no view: unknown text in {column!r}")
+        self.warnings += unknown.warnings
 
     def read_annotation(self, path: Path) -> None:
         """Read R2Gen's list of exams and their images."""
@@ -199,10 +196,10 @@ class _Tables:
                 reason = _why_no_image(cell, "image_path", "CXR<n>_IM-.../<k>.png")
                 self.unusable.append(unusable.record(place, f"{reason}; images are counted in file order"))
                 continue
-            text = _text(exam.get("report"))
+            text = text_of(exam.get("report"))
             self.exams.setdefault(_digits(match[1]), _Exam(Report(text) if text else None, [], {}))
             self.named[_ANNOTATION].append(_numbered(match))
-            cells = {"id": _text(exam.get("id")), "split": _text(exam.get("split", split))}
+            cells = {"id": text_of(exam.get("id")), "split": text_of(exam.get("split", split))}
             self.cells.setdefault(_numbered(match), cells)
         self.warnings += unusable.warnings
 
@@ -264,16 +261,16 @@ class OpenI(Processor):
         paths = list(walk_images(self.root, (*_IMAGES, ".xml", *_TABLES, *_PACKED)))
         # Of what is there twice the copy that lies highest counts.
         paths.sort(key=lambda path: path.count("/"))
-        self._packed = len([path for path in paths if _ends(path, _PACKED) and not _ends(path, _TABLES)])
+        self._packed = any(map(is_archive, paths))
         found = _sort_images(path for path in paths if _ends(path, _IMAGES))
         self._form = next((form for form in _FORMS if form in found), _PNG)
         self._images = {identity: Location(path) for identity, path in reversed(found.get(self._form, []))}
         if not self._images:
-            raise SourceError(
-                f"{self.root}: no image of {self.name} found: expected files such as CXR<n>_IM-....png or "
-                "<n>/<n>_IM-....dcm (NLM), <n>_IM-....dcm.png (Kaggle) or CXR<n>_IM-.../<k>.png (R2Gen), "
-                f"found {contents(self.root)}; "
-                + (f"unpack the archives first, {self._packed:,} here" if self._packed else "check the path")
+            raise no_image_found(
+                self,
+                "files such as CXR<n>_IM-....png or <n>/<n>_IM-....dcm (NLM), <n>_IM-....dcm.png (Kaggle) or "
+                "CXR<n>_IM-.../<k>.png (R2Gen)",
+                paths,
             )
         self._tell_unused(found)
         reports = [(_digits(match[1]), path) for path in paths if (match := _XML.fullmatch(path))]
@@ -296,7 +293,8 @@ class OpenI(Processor):
                 )
             elif len(self._images) < len(images):
                 self.warnings.append(
-                    f"{len(images) - len(self._images):,} images lie in several places: one of each is used"
+                    f"{len(images) - len(self._images):,} files are not used: the same images are here in "
+                    "other folders"
                 )
 
     def view_in_header(self, view_position: str | None, patient_orientation: str | None) -> str | None:
@@ -345,9 +343,13 @@ class OpenI(Processor):
             if path := self._find(_PROJECTIONS):
                 tables.read_projections(path)
             if path := self._find(_HEADERS):
-                tables.read_view_table(path, "View Position", _header_view, "Patient Orientation")
+                tables.read_view_table(
+                    path, "View Position", _header_view, "PA, AP, LL or a blank", "Patient Orientation"
+                )
             if path := self._find(_TSNE):
-                tables.read_view_table(path, "tsne-view", lambda cell: _VIEW_OF_TSNE.get(cell.upper()))
+                tables.read_view_table(
+                    path, "tsne-view", lambda cell: _VIEW_OF_TSNE.get(cell.upper()), "PA or L"
+                )
         self.warnings += tables.warnings
         self._tell_absent(tables)
         return tables
@@ -417,7 +419,7 @@ def _sort_images(paths: Iterable[str]) -> dict[_Form | None, list[tuple[str, str
         if numbered := _NUMBERED.fullmatch(path):
             found[_R2GEN].append((_numbered(numbered), path))
             continue
-        match = _IMAGE.fullmatch(path.rpartition("/")[2])
+        match = _IMAGE.fullmatch(base_name(path))
         form = _FORM_OF_ENDING[match[4].lower()] if match and match[4] else None
         # The names of the official PNG files alone begin with CXR.
         if match is None or form is None or (form is _PNG) != bool(match[1]):
@@ -471,13 +473,8 @@ def _header_view(position: str | None, orientation: str | None = None) -> str | 
 
 def _images_of(path: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
     """Yield split, exam and path of every image in R2Gen's list; an exam that names none has a blank path."""
-    try:
-        splits = json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise SourceError(
-            f"{path}: not readable as JSON ({type(error).__name__}); download it again"
-        ) from error
-    if not isinstance(splits, dict) or not all(isinstance(exams, list) for exams in splits.values()):
+    splits = read_json(path, dict)
+    if not all(isinstance(exams, list) for exams in splits.values()):
         raise SourceError(
             f"{path}: expected an object with the lists train, val and test; is it another dataset's?"
         )
@@ -487,11 +484,6 @@ def _images_of(path: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
             cells = exam.get("image_path")
             for cell in cells if isinstance(cells, list) and cells else [""]:
                 yield split, exam, str(cell)
-
-
-def _text(value: object) -> str:
-    # JSON can hold halves of UTF-16 characters, which no other file can.
-    return str(value or "").strip().encode("utf-8", "replace").decode("utf-8")
 
 
 class _Refuse(ElementTree.TreeBuilder):

@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
 
 from processors.base import (
     KnownBad,
@@ -17,12 +16,13 @@ from processors.base import (
     Record,
     Release,
     Report,
-    SourceError,
     Table,
+    UnknownCells,
     UnusableRows,
     age_in_years,
-    contents,
     floats,
+    no_image_found,
+    sex_of,
     tar_members,
     view_of,
     walk_images,
@@ -113,16 +113,10 @@ _VIEWS = {
 _EXCLUDED = {"EXCLUDE": "EXCLUDE in column 'Projection'"}
 # The labeller of a row that names none.
 _NO_METHOD = "PadChest"
-_SEX: dict[str, Literal["M", "F"]] = {"M": "M", "F": "F"}
 _MISSING = frozenset(("", "None", "nan", "NaN"))
 # The text of a Python list; a bare nan between the strings is no label.
 _LIST = re.compile(r"\[.*\]", re.DOTALL)
 _LIST_ITEM = re.compile(r"'([^']*)'|\"([^\"]*)\"")
-# Only what looks like a label or a view is shown: a cell that slipped into another column may hold a report,
-# which is in lower case.
-_LABEL_LIKE = re.compile(r"[A-Za-z]+(?:[ -][A-Za-z]+){0,5}(?: [0-9]{1,2})?")
-_VIEW_LIKE = re.compile(r"[A-Z][A-Za-z]*(?:[ _][A-Za-z]+)?")
-_SHOWN = 5
 
 # Cells worth keeping as they are written. The README spells the second names of ExposureTime and labelCUIS.
 _NATIVE_COLUMNS = """
@@ -139,8 +133,8 @@ _XRV = "TorchXRayVision"
 _MICROSOFT = "github.com/microsoft/MedImaging-ModelDriftMonitoring"
 _MACHEX = "MaCheX (github.com/saiboxx/machex)"
 # What one reader alone lists may be damage of one copy: it is tried.
-_REGISTER: tuple[tuple[Literal["absent", "suspicious"], str, str, str], ...] = (
-    (
+_KNOWN_BAD = (
+    *KnownBad.each(
         "absent",
         "no file in the release",
         f"{_VILMEDIC}, {_XRV}, {_MICROSOFT}, {_MACHEX}",
@@ -158,7 +152,7 @@ _REGISTER: tuple[tuple[Literal["absent", "suspicious"], str, str, str], ...] = (
         216840111366964013076187734852011291090445391_00-196-188
         """,
     ),
-    (
+    *KnownBad.each(
         "absent",
         "no file in the release",
         f"{_VILMEDIC}, {_MICROSOFT}",
@@ -170,7 +164,7 @@ _REGISTER: tuple[tuple[Literal["absent", "suspicious"], str, str, str], ...] = (
         216840111366964013076187734852011178154626671_00-145-086
         """,
     ),
-    (
+    *KnownBad.each(
         "suspicious",
         "broken PNG chunks in one copy",
         _XRV,
@@ -179,7 +173,7 @@ _REGISTER: tuple[tuple[Literal["absent", "suspicious"], str, str, str], ...] = (
         216840111366964012989926673512011151082430686_00-157-045
         """,
     ),
-    (
+    *KnownBad.each(
         "suspicious",
         "truncated in one copy",
         _XRV,
@@ -194,7 +188,7 @@ _REGISTER: tuple[tuple[Literal["absent", "suspicious"], str, str, str], ...] = (
         216840111366964013962490064942014134093945580_01-178-104
         """,
     ),
-    (
+    *KnownBad.each(
         "suspicious",
         "left out there, no reason given",
         _MICROSOFT,
@@ -227,7 +221,7 @@ _REGISTER: tuple[tuple[Literal["absent", "suspicious"], str, str, str], ...] = (
         216840111366964013076187734852011259174838161_00-131-007
         """,
     ),
-    (
+    *KnownBad.each(
         "suspicious",
         "all pixels alike in one copy",
         _MACHEX,
@@ -236,7 +230,7 @@ _REGISTER: tuple[tuple[Literal["absent", "suspicious"], str, str, str], ...] = (
         232387753838738339711526121280969069202_3kz4uc
         """,
     ),
-    (
+    *KnownBad.each(
         "suspicious",
         "left out there, no reason given",
         _MACHEX,
@@ -259,7 +253,6 @@ class _Reading:
     """
 
     def __init__(self, table: str) -> None:
-        self._table = table
         self.view = functools.cache(_view)
         self.age = functools.cache(_age)
         self.bits = functools.cache(_bits)
@@ -269,7 +262,15 @@ class _Reading:
         self._labels: dict[tuple[str, str], list[Label]] = {}
         self._label_cells: Counter[str] = Counter()
         self._projections: Counter[str] = Counter()
-        self._damaged = 0
+        self._patients = UnknownCells(table, "PatientID", "digits only, which spreadsheets round")
+        self._views = UnknownCells(
+            table,
+            "Projection",
+            "PA, L, AP, AP_horizontal, COSTAL, UNK or EXCLUDE",
+            fate=UnknownCells.NO_VIEW,
+        )
+        self._lists = UnknownCells(table, "Labels", "a list such as ['normal']")
+        self._unknown = UnknownCells(table, "Labels", "labels of the release", fate=UnknownCells.KEPT)
 
     def record(self, name: str, patient: str, report: str, native: dict[str, str]) -> Record:
         """Return what a row says of an image; where its file lies is for the caller to add."""
@@ -283,7 +284,7 @@ class _Reading:
             view=self.view(projection, cell("ViewPosition_DICOM")),
             patient_id=self._patient(patient),
             study_id=_study(name),
-            sex=_SEX.get(cell("PatientSex_DICOM", "")),
+            sex=sex_of(cell("PatientSex_DICOM", "")),
             age=self.age(cell("StudyDate_DICOM", "")[:4], cell("PatientBirth", "")),
             labels=self._list(cell("Labels", ""), cell("MethodLabel", _NO_METHOD)),
             report=None if report in _MISSING else Report(report),
@@ -303,41 +304,24 @@ class _Reading:
     def _patient(self, cell: str) -> str | None:
         if cell.isdecimal():
             return cell
-        self._damaged += cell not in _MISSING
+        if cell not in _MISSING:
+            self._patients.add(cell)
         return None
 
     @property
     def warnings(self) -> list[str]:
         """What in the cells was not as expected, one line each."""
-        lines = []
-        if self._damaged:
-            lines.append(
-                f"{self._table}: {self._damaged:,} cells of column 'PatientID' are not used: expected digits "
-                "only; was the table saved by a spreadsheet?"
-            )
-        odd = {cell: rows for cell, rows in self._projections.items() if cell and cell.upper() not in _VIEWS}
-        if odd:
-            lines.append(
-                f"{self._table}: {sum(odd.values()):,} rows have an unknown view: expected PA, L, AP, "
-                f"AP_horizontal, COSTAL, UNK or EXCLUDE in column 'Projection'{_examples(odd, _VIEW_LIKE)}"
-            )
-        unread = sum(rows for cell, rows in self._label_cells.items() if cell and not _LIST.fullmatch(cell))
-        if unread:
-            lines.append(
-                f"{self._table}: {unread:,} cells of column 'Labels' are not used: expected a list such as "
-                "['normal']"
-            )
-        unknown: Counter[str] = Counter()
+        for projection, rows in self._projections.items():
+            if projection and projection.upper() not in _VIEWS:
+                self._views.add(projection, rows)
         for cell, rows in self._label_cells.items():
+            if cell and not _LIST.fullmatch(cell):
+                self._lists.add(cell, rows)
             for name in self._names(cell):
                 if name not in LABELS:
-                    unknown[name] += rows
-        if unknown:
-            lines.append(
-                f"{self._table}: {unknown.total():,} labels are kept although the release has no such names"
-                f"{_examples(unknown, _LABEL_LIKE)}"
-            )
-        return lines
+                    self._unknown.add(name, rows)
+        found = (self._patients, self._views, self._lists, self._unknown)
+        return [line for cells in found for line in cells.warnings]
 
 
 class PadChest(Processor):
@@ -361,18 +345,19 @@ class PadChest(Processor):
             "224 px torrent (e0aeda79) has white borders",
         ),
     )
-    known_bad = tuple(
-        KnownBad(identity, state, reason, found_by)
-        for state, reason, found_by, identities in _REGISTER
-        for identity in identities.split()
-    )
+    known_bad = _KNOWN_BAD
 
     def recognise(self) -> str:
         """Collect images and tables by name: the forms of the release differ in the folders they lie in."""
         paths = list(walk_images(self.root, (".png", ".csv", ".csv.gz", ".csv.zip", *_ARCHIVE_ENDINGS)))
         found = self._collect(self._loose_or_zipped(paths)) or self._collect(self._inside_tar(paths))
         if not found:
-            raise self._nothing_found(paths)
+            raise no_image_found(
+                self,
+                f"files {_EXPECTED_NAME}, in images/, 0/ to 54/, 0.zip to 54.zip, images-224/ or "
+                "images-224.tar",
+                paths,
+            )
         self._carrier = min(found, key=_CARRIERS.index)
         self._images = found.pop(self._carrier)
         size = self._carrier or "full-size"
@@ -417,16 +402,8 @@ class PadChest(Processor):
         if others:
             self.warnings.append(f"{others:,} PNG files are not used: expected names {_EXPECTED_NAME}")
         if again:
-            self.warnings.append(f"{again:,} images lie in more than one place: the first of each is used")
+            self.warnings.append(f"{again:,} files are not used: the same images are here in other folders")
         return found
-
-    def _nothing_found(self, paths: list[str]) -> SourceError:
-        packed = sum(path.lower().endswith(_ARCHIVE_ENDINGS) and not _TABLE.fullmatch(path) for path in paths)
-        return SourceError(
-            f"{self.root}: no image of {self.name} found: expected files {_EXPECTED_NAME}, in images/, 0/ to "
-            f"54/, 0.zip to 54.zip, images-224/ or images-224.tar, found {contents(self.root)}; "
-            + (f"unpack the archives first, {packed:,} here" if packed else "check the path")
-        )
 
     def _choose_table(self, paths: list[str]) -> Path | None:
         """Return the official table if it is here, else a draft; unpacked rather than packed."""
@@ -442,7 +419,7 @@ class PadChest(Processor):
         chosen = self.root / found[0][0]
         # Beside the unpacked table its archive may lie.
         if others := len({match[0][: match.end(1)].lower() for match in found}) - 1:
-            self.warnings.append(f"{others:,} more tables are not used: {chosen.name} is")
+            self.warnings.append(f"{others:,} more tables are not used: {chosen.name} is here")
         return chosen
 
     def records(self) -> Iterator[Record]:
@@ -451,8 +428,8 @@ class PadChest(Processor):
         excluded = None
         if self._table is None:
             self.warnings.append(
-                f"no table found (expected {_OFFICIAL_TABLE} or .csv.gz): images are written without labels, "
-                "reports, patient, sex and age, and, as their view is unknown, only with FRONTAL_ONLY: false"
+                f"{_OFFICIAL_TABLE} not found: images are written without labels, reports, patient, sex and "
+                "age, and, as their view is unknown, only with FRONTAL_ONLY: false"
             )
         else:
             excluded = f"not in {self._table.name}"
@@ -495,11 +472,6 @@ class PadChest(Processor):
                 record.part = reading.part(native.get("ImageDir", ""))
             yield record
         self.warnings += [*unusable.warnings, *reading.warnings]
-
-
-def _examples(spellings: Iterable[str], presentable: re.Pattern[str]) -> str:
-    shown = [repr(spelling) for spelling in spellings if presentable.fullmatch(spelling)]
-    return f"; found {', '.join(shown[:_SHOWN])}" if shown else ""
 
 
 def _names(cell: str) -> tuple[str, ...]:

@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from processors.base import (
+    ZERO_OR_ONE,
     Box,
     Label,
     Location,
     Processor,
     Record,
     Release,
+    Sex,
     SourceError,
     Split,
     Table,
+    UnknownCells,
     UnusableRows,
     age_in_years,
-    contents,
+    base_name,
     entries,
     find_table,
-    floats,
+    folders_above,
+    folders_below,
+    frontal_view_of,
     image_names,
-    read_lines,
+    no_image_found,
+    sex_of,
     subfolders,
-    view_of,
     walk_images,
     zip_members,
 )
+from processors.base.boxes import sides_of
+from processors.base.json_files import objects_in, read_json, text_of
 
 OPACITY = "Lung Opacity"
 # An image has one of three classes, so that these two state that there is no such opacity.
@@ -40,10 +46,8 @@ _WITHOUT_OPACITY = ("No Lung Opacity / Not Normal", "Normal")
 _CLASSES = (OPACITY, *_WITHOUT_OPACITY)
 _CONTRADICTIONS = ({(OPACITY, 0), (OPACITY, 1)}, {(name, 1) for name in _WITHOUT_OPACITY})
 _LABELLER = "RSNA"
-_VALUE_OF_TARGET = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
 # All images have this size; boxes of resized copies refer to it too.
 _BOX_GRID = (1024, 1024)
-_CLASS_LIKE = re.compile(r"[A-Za-z /]{0,40}|-?\d(?:\.\d)?", re.ASCII)
 # Of the groups of labels in RSNA's JSON file the one with the final consensus.
 _CONSENSUS = "Calculated"
 
@@ -57,7 +61,6 @@ _TREE_FILE = re.compile(rf"({_UID.pattern})/{_UID.pattern}/({_UID.pattern})\.dcm
 _TREE_PART = "the DICOM files of RSNA"
 _PICTURES = (".jpg", ".jpeg")
 _SUFFIXES = (".dcm", *_PICTURES)
-_PACKED = (".zip", ".tar", ".tgz", ".gz", ".7z")
 
 _MAPPING = "pneumonia-challenge-dataset-mappings_2018.json"
 # The first has the consensus.
@@ -68,7 +71,6 @@ _ANNOTATIONS = (
 _HEADERS = "kaggle_stage_2_train_images_dicom_headers.csv"
 _SIDES = ("x", "y", "width", "height")
 _SPLITS: dict[str, Split] = {"train": "train", "test": "test"}
-_SEX: dict[str, Literal["M", "F"]] = {"M": "M", "F": "F"}
 # Cells of the mapping worth keeping as they are written; the name is that of the image in NIH ChestX-ray14.
 _NATIVE_KEYS = ("img_id", "subset_group", "orig_labels")
 
@@ -104,7 +106,7 @@ class _Header(NamedTuple):
     """What TorchXRayVision's table says of the DICOM header of an image."""
 
     view: str | None
-    sex: Literal["M", "F"] | None
+    sex: Sex | None
     age: float | None
     native: dict[str, str]
 
@@ -116,14 +118,17 @@ class _Readings:
     ----------
     table
         Name of the source in messages.
+    classes
+        Name of the table with the classes, where that is another one.
     """
 
-    def __init__(self, table: str) -> None:
+    def __init__(self, table: str, classes: str = "") -> None:
         self.table = table
         self.boxes: defaultdict[str, list[Box]] = defaultdict(list)
         self._values: defaultdict[str, set[tuple[str, int]]] = defaultdict(set)
         self._shared: dict[frozenset[tuple[str, int]], list[Label]] = {}
-        self._unknown: Counter[str] = Counter()
+        self._classes = UnknownCells(classes or table, "class", "one of the three", fate=UnknownCells.KEPT)
+        self._targets = UnknownCells(table, "Target", "0 or 1")
         self._unread_boxes = 0
 
     def __contains__(self, identity: str) -> bool:
@@ -140,13 +145,13 @@ class _Readings:
         if name in _WITHOUT_OPACITY:
             values.add((OPACITY, 0))
         elif name != OPACITY:
-            self._unknown[name] += 1
+            self._classes.add(name)
 
     def add_target(self, identity: str, cell: str, box: Sequence[str]) -> None:
         """Take note of a row of Kaggle: whether there is an opacity, and where."""
-        value, values = _VALUE_OF_TARGET.get(cell), self._values[identity]
+        value, values = ZERO_OR_ONE.get(cell), self._values[identity]
         if value is None:
-            self._unknown[cell] += 1
+            self._targets.add(cell)
         else:
             values.add((OPACITY, value))
         if value == 1:
@@ -156,12 +161,11 @@ class _Readings:
 
     def add_box(self, identity: str, cells: Sequence[str]) -> None:
         """Take note of a box: left, top, width, height."""
-        numbers = floats(cells)
-        if numbers is None or min(numbers[2:]) <= 0:
+        sides = sides_of(cells)
+        if sides is None:
             self._unread_boxes += 1
             return
-        left, top, width, height = numbers
-        box = Box(OPACITY, left, top, width, height, _LABELLER)
+        box = Box(OPACITY, *sides, _LABELLER)
         if box not in self.boxes[identity]:
             self.boxes[identity].append(box)
 
@@ -178,14 +182,7 @@ class _Readings:
     @property
     def warnings(self) -> list[str]:
         """What is odd in the source."""
-        found = []
-        if self._unknown:
-            # Where the cells of a row are shifted, other texts may be somebody's id.
-            shown = [repr(cell) if _CLASS_LIKE.fullmatch(cell) else "other texts" for cell in self._unknown]
-            found.append(
-                f"{self.table}: {self._unknown.total():,} rows have a class other than the three of the "
-                f"challenge, or a Target other than 0 and 1: {', '.join(list(dict.fromkeys(shown))[:3])}"
-            )
+        found = [*self._targets.warnings, *self._classes.warnings]
         if odd := sum(any(pair <= values for pair in _CONTRADICTIONS) for values in self._values.values()):
             found.append(
                 f"{self.table}: the rows of {odd:,} images contradict each other: every class that they name "
@@ -240,7 +237,7 @@ class RSNAPneumonia(Processor):
         self._images: dict[str, _Image] = {}
         self._used: dict[Split, _Place] = {}
         self._stage = "2"
-        folders = list(self._folders())
+        folders = list(folders_below(self.root, _is_of_images))
         self._find_flat(folders)
         if self._used:
             self._find_tables(place.path.parent for place in self._used.values())
@@ -252,31 +249,19 @@ class RSNAPneumonia(Processor):
                 self._tree = tree
                 if others := len(trees) - 1:
                     self.warnings.append(
-                        f"{others:,} other trees of UIDs are not used, that in {self.relative(tree)} is"
+                        f"{others:,} more trees of UIDs are not used: {self.relative(tree)} is here"
                     )
                 return "RSNA: DICOM files in a tree of UIDs"
-        raise SourceError(f"{self.root}: no image of {self.name} found: {self._remedy(bool(trees))}")
-
-    def _remedy(self, has_foreign_tree: bool) -> str:
-        if has_foreign_tree:
-            return (
-                "found a tree of UIDs as other datasets have it too, without a table; if it is RSNA's, put "
-                f"{_ANNOTATIONS[0]} and {_MAPPING} beside it"
+        if trees:
+            raise SourceError(
+                f"{self.root}: found a tree of UIDs, as other datasets have them too, but no table of the "
+                f"release; if it is of {self.name}, put {_ANNOTATIONS[0]} and {_MAPPING} beside it"
             )
-        packed = sum(entry.name.lower().endswith(_PACKED) for entry in entries(self.root))
-        return (
-            "expected stage_2_train_images/<patientId>.dcm, stage_2_train_images_jpg/<patientId>.jpg or "
-            "<StudyInstanceUID>/<SeriesInstanceUID>/<SOPInstanceUID>.dcm here or up to two folders below, "
-            f"found {contents(self.root)}; "
-            + (f"unpack the archives first, {packed:,} here" if packed else "check the path")
+        raise no_image_found(
+            self,
+            "stage_2_train_images/<patientId>.dcm, stage_2_train_images_jpg/<patientId>.jpg or "
+            "<StudyInstanceUID>/<SeriesInstanceUID>/<SOPInstanceUID>.dcm here or up to two folders below",
         )
-
-    def _folders(self) -> Iterator[Path]:
-        yield self.root
-        below = _plain_folders(self.root)
-        yield from below
-        for folder in below:
-            yield from _plain_folders(folder)
 
     def _find_flat(self, folders: Iterable[Path]) -> None:
         """List the images of both splits, of the last stage that is there."""
@@ -291,7 +276,7 @@ class RSNAPneumonia(Processor):
         used = self._names(self._used.values())
         # An archive commonly stays beside the folder that was unpacked from it.
         if others := [name for name in self._names(unused) if name not in used]:
-            self.warnings.append(f"{', '.join(others)}: not used, the images of {' and '.join(used)} are")
+            self.warnings.append(f"{', '.join(others)} are not used: {' and '.join(used)} are here")
 
     def _names(self, places: Iterable[_Place]) -> list[str]:
         return sorted({self.relative(place.path.with_name(place.name)) for place in places})
@@ -320,14 +305,14 @@ class RSNAPneumonia(Processor):
             )
         if copies:
             self.warnings.append(
-                f"{place.name}: {copies:,} files are not used: the same image is there in another format"
+                f"{place.name}: {copies:,} files are not used: the same images are here in another format"
             )
         return images
 
     def _files(self, place: _Place) -> Iterator[tuple[str, Location]]:
         if place.is_zip:
             for path, location in zip_members(place.path, self.root, _SUFFIXES):
-                yield path.rpartition("/")[2], location
+                yield base_name(path), location
             return
         # Some tools unpack an archive into a folder of its name, which is in it already.
         for folder in (place.path, place.path / place.name):
@@ -337,13 +322,9 @@ class RSNAPneumonia(Processor):
 
     def _find_tables(self, folders: Iterable[Path]) -> None:
         """Look for the tables in these folders, in those above them, and one folder below each."""
-        above = [
-            place
-            for folder in folders
-            for place in (folder, *folder.parents)
-            if place.is_relative_to(self.root)
-        ]
-        near = list(dict.fromkeys([*above, *(below for place in above for below in _plain_folders(place))]))
+        above = [place for folder in folders for place in folders_above(folder, self.root)]
+        beside = [each for place in above for each in subfolders(place) if not _is_of_images(each.name)]
+        near = list(dict.fromkeys([*above, *beside]))
         names = {
             "targets": (f"stage_{self._stage}_train_labels.csv",),
             "classes": (f"stage_{self._stage}_detailed_class_info.csv",),
@@ -362,8 +343,7 @@ class RSNAPneumonia(Processor):
 
     def view_in_header(self, view_position: str | None, patient_orientation: str | None) -> str | None:
         """Return PA or AP, None for anything else: all images are frontal."""
-        view = view_of(view_position, None)
-        return view if view in ("PA", "AP") else None
+        return frontal_view_of(view_position)
 
     def records(self) -> Iterator[Record]:
         """Yield every image that a table names, then the files that none names."""
@@ -374,7 +354,7 @@ class RSNAPneumonia(Processor):
             self._images = self._walk(self._tree)
         yield from self._read_headers()
         yield from self._read_submission()
-        self._kaggle = _Readings(self._name_of("targets", "classes"))
+        self._kaggle = _Readings(self._name_of("targets", "classes"), self._name_of("classes"))
         yield from self._read_kaggle()
         self._consensus = _Readings(self._name_of("annotations"))
         self._read_annotations()
@@ -396,8 +376,8 @@ class RSNAPneumonia(Processor):
         others = ("targets", "classes", "submission", "headers") if self._tree else ("annotations",)
         if names := [self._paths.pop(kind).name for kind in others if kind in self._paths]:
             self.warnings.append(
-                f"{', '.join(names)}: not used, as the ids are not those of the files; put {_MAPPING}, which "
-                "links them, beside the images"
+                f"{', '.join(names)} are not used: their ids are not those of the files; put {_MAPPING}, "
+                "which links them, beside the images"
             )
 
     def _walk(self, tree: Path) -> dict[str, _Image]:
@@ -410,7 +390,7 @@ class RSNAPneumonia(Processor):
                 odd += 1
                 continue
             identity = self._identities.get(match[2], match[2])
-            name = path.rpartition("/")[2]
+            name = base_name(path)
             images.setdefault(identity, _Image(name, Location(above + path), study=match[1]))
         if odd:
             self.warnings.append(
@@ -419,19 +399,6 @@ class RSNAPneumonia(Processor):
             )
         return images
 
-    def _load(self, kind: str, form: type[Any]) -> Any:  # noqa: ANN401 -- whatever JSON holds
-        """Return what a JSON file holds."""
-        path = self._paths[kind]
-        try:
-            found = json.loads("\n".join(read_lines(path)))
-        except (ValueError, RecursionError) as error:
-            raise SourceError(f"{path}: not readable as JSON ({error}); download it again") from error
-        if not isinstance(found, form):
-            raise SourceError(
-                f"{path}: expected a {form.__name__}, found a {type(found).__name__}; is this another file?"
-            )
-        return found
-
     def _read_mapping(self) -> None:
         self._origins: dict[str, _Origin] = {}
         # From SOPInstanceUID to Kaggle's id.
@@ -439,12 +406,12 @@ class RSNAPneumonia(Processor):
         if "mapping" not in self._paths:
             return
         odd = 0
-        for entry in self._load("mapping", list):
-            uid = _text(entry.get("SOPInstanceUID")) if isinstance(entry, dict) else ""
+        for entry in read_json(self._paths["mapping"], list):
+            uid = text_of(entry.get("SOPInstanceUID")) if isinstance(entry, dict) else ""
             if not _UID.fullmatch(uid):
                 odd += 1
                 continue
-            image_id = _text(entry.get("subset_img_id"))
+            image_id = text_of(entry.get("subset_img_id"))
             identity = image_id.lower() if _ID.fullmatch(image_id) else uid
             self._identities.setdefault(uid, identity)
             self._origins.setdefault(identity, _origin(f"{uid}.dcm", entry))
@@ -475,7 +442,7 @@ class RSNAPneumonia(Processor):
         def take(identity: str, cells: Sequence[str]) -> None:
             view, sex, age = cells
             native = {"ViewPosition": view, "PatientAge": age}
-            header = _Header(self.view_in_header(view, None), _SEX.get(sex), age_in_years(age), native)
+            header = _Header(self.view_in_header(view, None), sex_of(sex), age_in_years(age), native)
             self._headers.setdefault(identity, header)
 
         yield from self._read_rows("headers", columns, take)
@@ -518,23 +485,23 @@ class RSNAPneumonia(Processor):
         """Read the consensus of RSNA's annotations."""
         if "annotations" not in self._paths:
             return
-        project, file_name = self._load("annotations", dict), self._name_of("annotations")
+        project, file_name = read_json(self._paths["annotations"], dict), self._name_of("annotations")
         classes = {
-            _text(label.get("id")): _text(label.get("name"))
-            for group in _objects(project.get("labelGroups"))
+            text_of(label.get("id")): text_of(label.get("name"))
+            for group in objects_in(project.get("labelGroups"))
             if group.get("name") == _CONSENSUS
-            for label in _objects(group.get("labels"))
+            for label in objects_in(group.get("labels"))
         }
         if not classes:
             self.warnings.append(
-                f"{file_name}: not used, it has no group of labels named {_CONSENSUS}; put {_ANNOTATIONS[0]} "
-                "beside the images"
+                f"{file_name} is not used: it has no group of labels named {_CONSENSUS}; put "
+                f"{_ANNOTATIONS[0]} beside the images"
             )
             return
         unlinked = 0
-        for dataset in _objects(project.get("datasets")):
-            for annotation in _objects(dataset.get("annotations")):
-                name = classes.get(_text(annotation.get("labelId")))
+        for dataset in objects_in(project.get("datasets")):
+            for annotation in objects_in(dataset.get("annotations")):
+                name = classes.get(text_of(annotation.get("labelId")))
                 if name is not None:
                     unlinked += not self._add_annotation(name, annotation)
         if unlinked:
@@ -542,7 +509,7 @@ class RSNAPneumonia(Processor):
 
     def _add_annotation(self, name: str, annotation: dict[str, Any]) -> bool:
         """Take note of an annotation, unless it names no image."""
-        uid = _text(annotation.get("SOPInstanceUID"))
+        uid = text_of(annotation.get("SOPInstanceUID"))
         identity = self._identities.get(uid, uid if self._tree else "")
         if not (_ID.fullmatch(identity) or _UID.fullmatch(identity)):
             return False
@@ -550,7 +517,7 @@ class RSNAPneumonia(Processor):
         if name == OPACITY:
             box = annotation.get("data")
             self._consensus.add_box(
-                identity, [_text(box.get(side)) if isinstance(box, dict) else "" for side in _SIDES]
+                identity, [text_of(box.get(side)) if isinstance(box, dict) else "" for side in _SIDES]
             )
         return True
 
@@ -576,10 +543,7 @@ class RSNAPneumonia(Processor):
         )
         if not any(self._kaggle) and not any(self._consensus):
             expected = _ANNOTATIONS[0] if self._tree else f"{targets}, {classes}"
-            self.warnings.append(
-                f"no table with labels found (expected {expected}): images are written without labels "
-                "and boxes"
-            )
+            self.warnings.append(f"{expected} not found: images are written without labels and boxes")
         elif any(self._consensus):
             return
         elif "targets" not in self._paths:
@@ -651,13 +615,8 @@ class RSNAPneumonia(Processor):
         return f"not in {table}" if table and split == "train" else None
 
 
-def _plain_folders(folder: Path) -> list[Path]:
-    """Return the folders in a folder that may hold the release or its tables, not its images."""
-    return [
-        below
-        for below in subfolders(folder)
-        if not _UID.fullmatch(below.name) and not _FLAT_FOLDER.fullmatch(below.name)
-    ]
+def _is_of_images(name: str) -> bool:
+    return bool(_UID.fullmatch(name) or _FLAT_FOLDER.fullmatch(name))
 
 
 def _flat_places(folders: Iterable[Path]) -> list[_Place]:
@@ -686,24 +645,11 @@ def _is_tree(folder: Path) -> bool:
 
 
 def _origin(name: str, entry: dict[str, Any]) -> _Origin:
-    native = {key: cell for key in _NATIVE_KEYS if (cell := _text(entry.get(key)))}
+    native = {key: cell for key in _NATIVE_KEYS if (cell := text_of(entry.get(key)))}
     match = _NIH_NAME.fullmatch(native.get("img_id", ""))
     # The number as the tables of NIH write it.
     patient = str(int(match[1])) if match else None
-    return _Origin(name, patient, _text(entry.get("StudyInstanceUID")) or None, native)
-
-
-def _text(value: object) -> str:
-    """Return a value of JSON as text, several as NIH joins findings."""
-    if value is None:
-        return ""
-    text = "|".join(map(_text, value)) if isinstance(value, list) else str(value).strip()
-    # JSON can hold halves of UTF-16 characters, which no other file can.
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _objects(value: object) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    return _Origin(name, patient, text_of(entry.get("StudyInstanceUID")) or None, native)
 
 
 def _is_picture(name: str) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from processors.base import (
+    ZERO_OR_ONE,
     Label,
     Location,
     Mask,
@@ -18,11 +19,12 @@ from processors.base import (
     SourceError,
     Split,
     Table,
+    UnknownCells,
     UnusableRows,
-    contents,
-    entries,
+    base_name,
     find_table,
-    view_of,
+    frontal_view_of,
+    no_image_found,
     walk_images,
 )
 from processors.base.masks import union_of_runs
@@ -67,7 +69,6 @@ _STAGE_TABLES = {"train": "stage_1_train_images.csv", "test": "stage_1_test_imag
 _NO_MASK = ("-1", "-1.0")
 _NUMBERS = re.compile(r"\d{1,7}(?:\s+\d{1,7})*", re.ASCII)
 _DIGITS = tuple("0123456789")
-_VALUE_OF_CELL = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
 _DAMAGED = (
     f"column 'EncodedPixels' holds no pairs of gap and length that end within {_ROWS} x {_COLUMNS} pixels; "
     "the image counts as positive"
@@ -176,7 +177,7 @@ class SIIMACR(Processor):
         self._index(found)
         paths = [*self._images.values(), *self._numbered.values()]
         if not paths:
-            raise SourceError(self._refusal())
+            raise no_image_found(self, f"files such as {_EXPECTED}")
         self._find_tables(paths)
         # RSNA has such UIDs too, in folders of other names.
         if not (self._numbered or self._mask_tables or any(map(self._known_folder, paths))):
@@ -213,18 +214,9 @@ class SIIMACR(Processor):
             self._images.setdefault(_stem(path), path)
         self._numbered: dict[str, str] = {}
         for path in found["numbered"]:
-            self._numbered.setdefault(_name(path).lower(), path)
+            self._numbered.setdefault(base_name(path).lower(), path)
         files = sum(len(found[kind]) for kind in ("dcm", _PNG, "numbered"))
         self._copies = files - len(self._images) - len(self._numbered)
-
-    def _refusal(self) -> str:
-        names = [entry.name.lower() for entry in entries(self.root)]
-        packed = sum(name.endswith((".zip", ".tar", ".gz", ".7z")) for name in names)
-        return (
-            f"{self.root}: no image of {self.name} found: expected files such as {_EXPECTED}, found "
-            f"{contents(self.root)}; "
-            + (f"unpack the archives first, {packed:,} here" if packed else "check the path")
-        )
 
     def _find_tables(self, paths: list[str]) -> None:
         """Look for the tables in the root and in the folders on the way to those that hold the images."""
@@ -276,8 +268,8 @@ class SIIMACR(Processor):
         yield from self._unlisted(listed)
         if self._copies:
             self.warnings.append(
-                f"{self._copies:,} files are not used: the same images lie in other folders, or here as "
-                "DICOM files"
+                f"{self._copies:,} files are not used: the same images are here in other folders, or "
+                "as DICOM files"
             )
 
     def _read_stage(
@@ -287,7 +279,13 @@ class SIIMACR(Processor):
         table = Table(path, columns=("new_filename", "has_pneumo"))
         self.tables.append(self.relative(path))
         unusable = UnusableRows(path.name)
-        nameless, unread = 0, 0
+        nameless = 0
+        unread = UnknownCells(
+            path.name,
+            "has_pneumo",
+            "0 or 1",
+            fate="are not used (the digit at the end of new_filename counts)",
+        )
         rows = table.rows("new_filename", table.first_of("ImageId"), "has_pneumo")
         for row, (name, identity, cell) in enumerate(rows, start=2):
             match = _NUMBERED.fullmatch(name.lower())
@@ -301,20 +299,19 @@ class SIIMACR(Processor):
                 identity = name[:-4]
             dicom = self._images.get(identity)
             self._copies += dicom is not None and picture is not None
-            unread += cell not in _VALUE_OF_CELL
-            value = _VALUE_OF_CELL.get(cell, int(match[2]))
+            if cell not in ZERO_OR_ONE:
+                unread.add(cell)
+            value = ZERO_OR_ONE.get(cell, int(match[2]))
             record = self._listed(identity, dicom or picture, annotations, name=name, value=value)
             record.native = {"has_pneumo": cell, "stage 1": stage}
             yield record
         self.warnings += unusable.warnings
-        for count, column, expected, instead in (
-            (nameless, "ImageId", f"ids such as {_EXAMPLE}", "these images go by the name of their PNG file"),
-            (unread, "has_pneumo", "0 or 1", "the digit at the end of new_filename counts"),
-        ):
-            if count:
-                self.warnings.append(
-                    f"{path.name}: {count:,} rows without {column}: expected {expected}; {instead}"
-                )
+        if nameless:
+            self.warnings.append(
+                f"{path.name}: {nameless:,} cells of column 'ImageId' are not used: expected ids such as "
+                f"{_EXAMPLE}; these images go by the name of their PNG file"
+            )
+        self.warnings += unread.warnings
 
     def _listed(
         self,
@@ -374,14 +371,13 @@ class SIIMACR(Processor):
             yield record
         if unlabelled and not tables:
             self.warnings.append(
-                f"no {_MASK_TABLES[0]} or {_MASK_TABLES[1]} found: {unlabelled:,} images are written without "
-                "labels and masks; put it beside the folders of images"
+                f"{_MASK_TABLES[0]} or {_MASK_TABLES[1]} not found: {unlabelled:,} images are written "
+                "without labels and masks; put it beside the folders of images"
             )
 
     def view_in_header(self, view_position: str | None, patient_orientation: str | None) -> str | None:
         """Return PA or AP where ViewPosition says so: all films of the release are frontal."""
-        view = view_of(view_position, None)
-        return view if view in ("PA", "AP") else None
+        return frontal_view_of(view_position)
 
 
 def _record(identity: str, path: str | None, name: str, split: Split | None) -> Record:
@@ -430,9 +426,5 @@ def _stage(name: str) -> str:
     return name.split("_")[1]
 
 
-def _name(path: str) -> str:
-    return path.rpartition("/")[2]
-
-
 def _stem(path: str) -> str:
-    return _name(path)[:-4]
+    return base_name(path)[:-4]

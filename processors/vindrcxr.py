@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from processors.base import (
+    ZERO_OR_ONE,
     Box,
     Label,
     Location,
     Processor,
     Record,
     Release,
-    SourceError,
     Split,
     Table,
+    UnknownCells,
     UnusableRows,
-    contents,
     entries,
     find_table,
     floats,
-    subfolders,
+    folders_below,
+    no_image_found,
 )
 
 FINDINGS = (
@@ -62,7 +62,6 @@ _KNOWN_LABELS = {*FINDINGS, *_OTHER_DISEASE, NO_FINDING}
 # The test labels are the consensus of five radiologists; its tables have no column for a reader.
 _CONSENSUS = "consensus"
 _CORNERS = ("x_min", "y_min", "x_max", "y_max")
-_VALUE_OF_CELL = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
 _ID = re.compile(r"[0-9A-Fa-f]{32}")
 _NO_ID = "column 'image_id' holds no id of 32 hexadecimal digits"
 
@@ -108,7 +107,7 @@ class _Readings:
         columns = [*FINDINGS, table.one_of(*_OTHER_DISEASE), NO_FINDING]
         # Most rows are alike; sharing their labels keeps 1,260,000 statements small.
         shared: dict[tuple[str, ...], list[Label]] = {}
-        unread: Counter[str] = Counter()
+        unread = UnknownCells(path.name, None, "0 or 1")
         read: set[tuple[str, str]] = set()
         for identity, *row in self._rows(table, *columns):
             # A reader has one row for each image.
@@ -120,17 +119,16 @@ class _Readings:
             if key not in shared:
                 reader, *cells = row
                 shared[key] = [
-                    Label(column, _VALUE_OF_CELL[cell], reader)
+                    Label(column, ZERO_OR_ONE[cell], reader)
                     for column, cell in zip(columns, cells, strict=True)
-                    if cell in _VALUE_OF_CELL
+                    if cell in ZERO_OR_ONE
                 ]
-                unread.update(cell for cell in cells if cell and cell not in _VALUE_OF_CELL)
+            if len(shared[key]) < len(columns):
+                for cell in key[1:]:
+                    if cell and cell not in ZERO_OR_ONE:
+                        unread.add(cell)
             self.labels[identity] += shared[key]
-        if unread:
-            self.warnings.append(
-                f"{path.name}: some label cells are not used: expected 0 or 1, found "
-                f"{', '.join(map(repr, list(unread)[:3]))}"
-            )
+        self.warnings += unread.warnings
 
     def read_boxes(self, path: Path, *, as_labels: bool) -> None:
         """Read a table with a row per image, reader and box.
@@ -140,7 +138,7 @@ class _Readings:
         columns = ("class_name", *_CORNERS)
         table = Table(path, columns=("image_id", *(("class_id",) if as_labels else ()), *columns))
         unread = 0
-        unknown: Counter[str] = Counter()
+        unknown = UnknownCells(path.name, "class_name", "labels of the release", fate=UnknownCells.KEPT)
         read: set[tuple[str, ...]] = set()
         for row in self._rows(table, *columns):
             # Boxes of one reader may nearly be the same; the very same row is the row once more.
@@ -149,7 +147,8 @@ class _Readings:
                 continue
             read.add(row)
             identity, reader, finding, *cells = row
-            unknown.update([finding] if finding not in _KNOWN_LABELS else [])
+            if finding not in _KNOWN_LABELS:
+                unknown.add(finding)
             boxes = self.boxes[identity]
             if as_labels and (label := Label(finding, 1, reader)) not in self.labels[identity]:
                 self.labels[identity].append(label)
@@ -162,10 +161,7 @@ class _Readings:
                 continue
             left, top, right, bottom = corners
             boxes.append(Box(finding, left, top, right - left, bottom - top, reader))
-        self.warnings += [
-            f"{path.name}: {count:,} rows carry the unknown label {label!r}"
-            for label, count in unknown.items()
-        ]
+        self.warnings += unknown.warnings
         if unread:
             self.warnings.append(
                 f"{path.name}: {unread:,} boxes are not used: expected four numbers with x_min < x_max and "
@@ -219,19 +215,17 @@ class VinDrCXR(Processor):
 
     def recognise(self) -> str:
         """Find the folder that holds train/ and test/, list their images once, and find the tables."""
-        below = [folder for folder in subfolders(self.root) if folder.name not in _SPLITS]
-        deeper = (folder for parent in below for folder in subfolders(parent))
-        for folder in itertools.chain([self.root], below, deeper):
+        for folder in folders_below(self.root, _SPLITS.__contains__):
             # What was said of another folder does not matter.
             self.warnings.clear()
             self._images = {split: self._list(folder / split) for split in _SPLITS}
             if any(self._is_own(*image) for images in self._images.values() for image in images.items()):
                 self._find_tables(folder)
                 return self._describe(folder)
-        raise SourceError(
-            f"{self.root}: no image of {self.name} found: expected train/ or test/ with files such as "
-            "<image_id>.dicom, or pictures named after ids of 32 hexadecimal digits, here or up to two "
-            f"folders below, found {contents(self.root)}; unpack the archives, or check the path"
+        raise no_image_found(
+            self,
+            "train/ or test/ with files such as <image_id>.dicom, or pictures named after ids of 32 "
+            "hexadecimal digits, here or up to two folders below",
         )
 
     @staticmethod
@@ -254,8 +248,8 @@ class VinDrCXR(Processor):
             )
         if len(images) < len(names):
             self.warnings.append(
-                f"{folder.name}: {len(names) - len(images):,} files are not used: the same image is there in "
-                "another format"
+                f"{folder.name}: {len(names) - len(images):,} files are not used: the same images are here "
+                "in another format"
             )
         return images
 
@@ -287,14 +281,18 @@ class VinDrCXR(Processor):
         if bare:
             expected = ", ".join(f"image_labels_{split}.csv, annotations_{split}.csv" for split in bare)
             self.warnings.append(
-                f"no table found for {' and '.join(bare)} (expected {expected}): these images are written "
-                "without labels and boxes"
+                f"{expected} not found: the images of {' and '.join(bare)} are written without labels and "
+                "boxes"
             )
         for split, tables in self._tables.items():
             if tables.keys() == {"labels"}:
-                self.warnings.append(f"annotations_{split}.csv not found: {split} is written without boxes")
+                self.warnings.append(
+                    f"annotations_{split}.csv not found: the images of {split} are written without boxes"
+                )
             if tables.keys() == {"boxes"}:
-                self.warnings.append(f"image_labels_{split}.csv not found: {split} is written without labels")
+                self.warnings.append(
+                    f"image_labels_{split}.csv not found: the images of {split} are written without labels"
+                )
 
     def _describe(self, folder: Path) -> str:
         kinds = {kind for tables in self._tables.values() for kind in tables}

@@ -1,6 +1,6 @@
 """What all processors share: the form they fill in, and how tables and folders are read."""
 
-from processors.base.ages import age_in_years
+from processors.base.cells import ZERO_OR_ONE, age_in_years, floats, sex_of
 from processors.base.contract import (
     FORM,
     Box,
@@ -12,10 +12,12 @@ from processors.base.contract import (
     Record,
     Release,
     Report,
+    Sex,
     SourceError,
     Split,
 )
 from processors.base.files import (
+    base_name,
     contents,
     entries,
     image_names,
@@ -25,15 +27,18 @@ from processors.base.files import (
     walk_images,
     zip_members,
 )
+from processors.base.places import folders_above, folders_below, is_archive, no_image_found
 from processors.base.rows import UNUSABLE, UnusableRows
-from processors.base.tables import Table, find_table, floats, read_lines
-from processors.base.views import FRONTAL_VIEWS, VIEWS, view_of
+from processors.base.tables import Table, find_table, read_lines
+from processors.base.unknown import UnknownCells
+from processors.base.views import FRONTAL_VIEWS, VIEWS, frontal_view_of, view_of
 
 __all__ = [
     "FORM",
     "FRONTAL_VIEWS",
     "UNUSABLE",
     "VIEWS",
+    "ZERO_OR_ONE",
     "Box",
     "KnownBad",
     "Label",
@@ -43,18 +48,27 @@ __all__ = [
     "Record",
     "Release",
     "Report",
+    "Sex",
     "SourceError",
     "Split",
     "Table",
+    "UnknownCells",
     "UnusableRows",
     "age_in_years",
+    "base_name",
     "contents",
     "entries",
     "find_table",
     "floats",
+    "folders_above",
+    "folders_below",
+    "frontal_view_of",
     "image_names",
+    "is_archive",
+    "no_image_found",
     "path_inside",
     "read_lines",
+    "sex_of",
     "subfolders",
     "tar_members",
     "view_of",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from processors.base.contract import Label
 from processors.base.tables import Table
+from processors.base.unknown import UnknownCells
 
 NO_FINDING = "No Finding"
 # In the order of MaCheX's `class_label`, on which trained models rely; tables have orders of their own.
@@ -31,8 +32,6 @@ OBSERVATIONS = (NO_FINDING, *FINDINGS)
 Values = tuple[int | None, ...]
 
 _VALUE_OF_CELL = {"": None, "1.0": 1, "1": 1, "0.0": 0, "0": 0, "-1.0": -1, "-1": -1}
-# Characters of a cell that a warning may show.
-_SHORT = 5
 
 _CLASS_OF_VALUE = {1: 1, 0: -1, -1: 0, None: 0}
 
@@ -51,21 +50,17 @@ def read_values(table: Table, warnings: list[str]) -> Iterator[Values]:
     """
     values: Values
     shared: dict[Values, Values] = {}
-    unknown: Counter[str] = Counter()
+    unknown = UnknownCells(table.path.name, None, "1, 0, -1 or a blank")
     for cells in table.rows(*OBSERVATIONS):
         try:
             values = tuple(map(_VALUE_OF_CELL.__getitem__, cells))
         except KeyError:
             values = tuple(map(_VALUE_OF_CELL.get, cells))
-            unknown.update(cell for cell in cells if cell not in _VALUE_OF_CELL)
+            for cell in cells:
+                if cell not in _VALUE_OF_CELL:
+                    unknown.add(cell)
         yield shared.setdefault(values, values)
-    if unknown:
-        # Where the cells of a row are shifted, longer texts may be somebody's id.
-        found = list(dict.fromkeys(repr(cell) if len(cell) <= _SHORT else "longer texts" for cell in unknown))
-        warnings.append(
-            f"{table.path.name}: {unknown.total():,} label cells are not used: expected 1, 0, -1 or a blank, "
-            f"found {', '.join(found[:3])}"
-        )
+    warnings += unknown.warnings
 
 
 def labels(values: Values, labeller: str, names: Sequence[str] = OBSERVATIONS) -> list[Label]:
@@ -75,8 +70,38 @@ def labels(values: Values, labeller: str, names: Sequence[str] = OBSERVATIONS) -
     ]
 
 
+class Statements:
+    """What several tables say of an image or a study, by its id; equal statements are one and the same list.
+
+    Parameters
+    ----------
+    tables
+        Of each the labeller, the values by id, and how it calls the observations.
+    """
+
+    def __init__(self, tables: Iterable[tuple[str, Mapping[str, Values], Sequence[str]]]) -> None:
+        self._tables = list(tables)
+        self._shared: dict[tuple[Values | None, ...], list[Label]] = {}
+
+    def labels(self, name: str) -> list[Label]:
+        """Return the labels of all tables that name it, in the order of the tables."""
+        stated = tuple([values.get(name) for _, values, _ in self._tables])
+        found = self._shared.get(stated)
+        if found is None:
+            found = self._shared[stated] = [
+                label
+                for (labeller, _, names), values in zip(self._tables, stated, strict=True)
+                if values is not None
+                for label in labels(values, labeller, names)
+            ]
+        return found
+
+
+@functools.cache
 def class_label(values: Values) -> list[int]:
     """Return MaCheX's vector over `FINDINGS`: 1 positive, -1 negative, 0 uncertain or not mentioned.
+
+    Equal values give one and the same list.
 
     Examples
     --------

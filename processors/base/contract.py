@@ -12,6 +12,7 @@ from typing import ClassVar, Literal, NamedTuple
 from processors.base.views import view_of
 
 Split = Literal["train", "val", "test"]
+Sex = Literal["M", "F"]
 
 
 class SourceError(Exception):
@@ -40,6 +41,13 @@ class KnownBad(NamedTuple):
     state: Literal["unreadable", "absent", "suspicious"]
     reason: str
     found_by: str
+
+    @classmethod
+    def each(
+        cls, state: Literal["unreadable", "absent", "suspicious"], reason: str, found_by: str, identities: str
+    ) -> tuple[KnownBad, ...]:
+        """Return one for each of the identities, which blanks or line ends part."""
+        return tuple(cls(identity, state, reason, found_by) for identity in identities.split())
 
 
 class Location(NamedTuple):
@@ -146,6 +154,8 @@ class Record:
         Whether the DICOM header may say more of the view than `view` does; see `Processor.view_in_header`.
     original_bits_stored
         BitsStored of the DICOM file of which a 16-bit PNG was made: the values may fill that range only.
+    histogram_equalised
+        Whether the publisher equalised the grey levels, which cannot be undone.
     class_label
         MaCheX's vector for the CheXpert family: 13 integers, 1 positive, -1 negative, 0 otherwise.
     native
@@ -166,7 +176,7 @@ class Record:
     patient_id: str | None = None
     study_id: str | None = None
     split: Split | None = None
-    sex: Literal["M", "F"] | None = None
+    sex: Sex | None = None
     age: float | None = None
     labels: list[Label] = field(default_factory=list)
     boxes: list[Box] = field(default_factory=list)
@@ -176,6 +186,7 @@ class Record:
     report_file: str | None = None
     view_from_header: bool = False
     original_bits_stored: int | None = None
+    histogram_equalised: bool = False
     class_label: list[int] | None = None
     native: dict[str, str] = field(default_factory=dict)
     part: str | None = None

@@ -87,6 +87,14 @@ def contents(folder: Path) -> str:
     return f"{folders:,} folders and {files}"
 
 
+def base_name(path: str) -> str:
+    r"""Return what stands behind the last slash of a path, be it ``/`` or ``\``.
+
+    Some zip programs of Windows write backslashes, and so do tables that were made there.
+    """
+    return path.replace("\\", "/").rpartition("/")[2]
+
+
 def tar_members(archive: Path, root: Path, suffixes: Sequence[str]) -> Iterator[tuple[str, Location]]:
     """Yield name and place of every image in an uncompressed tar file.
 
@@ -140,7 +148,9 @@ def zip_members(archive: Path, root: Path, suffixes: Sequence[str]) -> Iterator[
         with zipfile.ZipFile(archive) as packed:
             members = packed.infolist()
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, OSError) as error:
-        raise SourceError(f"{archive}: not readable as a zip file ({error}); download it again, or move it away") from error
+        raise SourceError(
+            f"{archive}: not readable as a zip file ({error}); download it again, or move it away"
+        ) from error
     for member in members:
         name = member.filename.rpartition("/")[2]
         if name.startswith(".") or not name.lower().endswith(tuple(suffixes)):

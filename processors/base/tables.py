@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import math
 import warnings
 import zipfile
 import zlib
@@ -127,7 +126,28 @@ class Table:
         cells = [
             blank if name is None else self._frame[name].fillna("").str.strip().tolist() for name in columns
         ]
-        return zip(*cells, strict=True)
+        return zip(*cells, strict=True) if cells else iter([()] * len(self._frame))
+
+    def natives(self, columns: Sequence[str]) -> Iterator[dict[str, str]]:
+        """Yield the cells of every row by column, for those of the columns that this table has."""
+        present = [column for column in columns if column in self._frame.columns]
+        for cells in self.rows(*present):
+            yield dict(zip(present, cells, strict=True))
+
+
+def read_text(path: Path, form: str = "text") -> str:
+    """Return what a file holds, be it packed like a table; ``form`` is what the message of the error names.
+
+    Raises
+    ------
+    SourceError
+        When the file cannot be read as text.
+    """
+    try:
+        with _open_text(path) as file:
+            return file.read()
+    except _UNREADABLE as error:
+        raise SourceError(f"{path}: not readable as {form} ({error}); download or unpack it again") from error
 
 
 def read_lines(path: Path) -> list[str]:
@@ -138,20 +158,7 @@ def read_lines(path: Path) -> list[str]:
     SourceError
         When the file cannot be read as text.
     """
-    try:
-        with _open_text(path) as file:
-            return [line.strip() for line in file if line.strip()]
-    except _UNREADABLE as error:
-        raise SourceError(f"{path}: not readable as a list ({error}); download or unpack it again") from error
-
-
-def floats(cells: Sequence[str]) -> tuple[float, ...] | None:
-    """Return the cells as finite numbers, or None when one of them is blank or no number."""
-    try:
-        numbers = tuple(float(cell) for cell in cells)
-    except ValueError:
-        return None
-    return numbers if all(map(math.isfinite, numbers)) else None
+    return [line.strip() for line in read_text(path, "a list").split("\n") if line.strip()]
 
 
 def _open_text(path: Path) -> IO[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 # "PA or AP" is a frontal film of which no table says more: CheXpert's test set, NIH without its table.
 FRONTAL_VIEWS = ("PA", "AP", "AP supine", "PA or AP")
 VIEWS = (*FRONTAL_VIEWS, "lateral", "decubitus", "oblique", "other", "unknown")
@@ -25,15 +27,33 @@ _VIEW_OF_POSITION = {
 _VIEW_OF_ROW_DIRECTION = {"L": "PA or AP", "R": "PA or AP", "A": "lateral", "P": "lateral"}
 
 
-def view_of(view_position: str | None, patient_orientation: str | None) -> str | None:
+def view_of(
+    view_position: str | None,
+    patient_orientation: str | None,
+    views: Mapping[str, str] | None = None,
+) -> str | None:
     r"""Return one of `VIEWS` for ViewPosition, else for PatientOrientation; None when neither tells.
+
+    Parameters
+    ----------
+    view_position, patient_orientation
+        As headers have them, several values joined by backslashes.
+    views
+        What a release writes for ViewPosition, in upper case, beyond the terms of the standard.
 
     Examples
     --------
     >>> view_of("LL", None), view_of(None, r"L\F"), view_of(None, None)
     ('lateral', 'PA or AP', None)
     """
-    view = _VIEW_OF_POSITION.get((view_position or "").strip().upper())
-    if view is None and patient_orientation and patient_orientation.upper().endswith("\\F"):
-        view = _VIEW_OF_ROW_DIRECTION.get(patient_orientation.upper().removesuffix("\\F"))
-    return view
+    position = (view_position or "").strip().upper()
+    view = {**_VIEW_OF_POSITION, **(views or {})}.get(position, "unknown")
+    if view == "unknown" and patient_orientation and patient_orientation.upper().endswith("\\F"):
+        view = _VIEW_OF_ROW_DIRECTION.get(patient_orientation.upper().removesuffix("\\F"), "unknown")
+    return None if view == "unknown" else view
+
+
+def frontal_view_of(view_position: str | None) -> str | None:
+    """Return PA or AP where ViewPosition says so, else None: for releases that hold frontal films alone."""
+    view = view_of(view_position, None)
+    return view if view in ("PA", "AP") else None

@@ -1,12 +1,17 @@
 """Laying out a release on a disk, and reading it: what the tests of all processors do."""
 
-from collections.abc import Sequence
+import io
+import tarfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from composer.demo.layout import Layout
 from processors.base import Processor, Record
 
 Source = TypeVar("Source", bound=Processor)
+# What the fixture `made` is.
+Made = Callable[[type[Processor], Layout], Path]
 
 
 def write(path: Path, *lines: str, newline: str = "\n", encoding: str = "utf-8") -> None:
@@ -20,6 +25,16 @@ def lay(root: Path, *paths: str) -> None:
     for path in paths:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(path.encode())
+
+
+def tar_of(archive: Path, *names: str) -> None:
+    """Put files into an uncompressed tar file whose bytes are their own name."""
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive, "w") as tar:
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.size = len(name)
+            tar.addfile(info, io.BytesIO(name.encode()))
 
 
 def read_release(processor_type: type[Source], root: Path) -> tuple[Source, dict[str, Record]]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import io
 import shutil
-import tarfile
 from collections import Counter
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from composer.demo.layout import Layout
 from processors import chexray14
 from processors.base import Box, Label, Record, Release, SourceError
 from processors.chexray14 import ChestXray14
-from tests.processors.releases import lay, path_of, read_release, write
+from tests.processors.releases import Made, lay, path_of, read_release, tar_of, write
 
 # A warning of pandas about the shape of a table would be shown to every user.
 pytestmark = pytest.mark.filterwarnings("error")
@@ -43,15 +41,6 @@ BOX_HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
 
 def read(root: Path) -> tuple[ChestXray14, dict[str, Record]]:
     return read_release(ChestXray14, root)
-
-
-def tar_of(archive: Path, names: tuple[str, ...]) -> None:
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(archive, "w") as tar:
-        for name in names:
-            info = tarfile.TarInfo(name)
-            info.size = len(name)
-            tar.addfile(info, io.BytesIO(name.encode()))
 
 
 @pytest.fixture
@@ -123,7 +112,7 @@ class TestLayouts:
 
     @pytest.mark.parametrize("archive", ["images-224.tar", "torrent/Images-224.TAR"])
     def test_reads_the_tar_where_it_lies(self, tmp_path: Path, archive: str) -> None:
-        tar_of(tmp_path / archive, tuple(f"images-224/{name}" for name in (*NAMES, f"._{NAMES[0]}", "a.png")))
+        tar_of(tmp_path / archive, *(f"images-224/{name}" for name in (*NAMES, f"._{NAMES[0]}", "a.png")))
         write(tmp_path / "Data_Entry_2017.csv", HEADER_2020, *ROWS)
         processor, records = read(tmp_path)
         assert processor.layout == "224 px PNG files inside images-224.tar"
@@ -139,7 +128,7 @@ class TestLayouts:
 
     @pytest.mark.parametrize("table", [True, False])
     def test_what_is_not_unpacked_is_read_from_the_tar_beside(self, tmp_path: Path, table: bool) -> None:
-        tar_of(tmp_path / "images-224.tar", tuple(f"images-224/{name}" for name in NAMES))
+        tar_of(tmp_path / "images-224.tar", *(f"images-224/{name}" for name in NAMES))
         lay(tmp_path, f"images-224/{NAMES[1]}")
         if table:
             write(tmp_path / "Data_Entry_2017.csv", HEADER_2020, *ROWS)
@@ -155,7 +144,7 @@ class TestLayouts:
         )
 
     def test_a_tar_of_other_images_is_another_dataset(self, tmp_path: Path) -> None:
-        tar_of(tmp_path / "images-224.tar", ("images-224/123_abc.png",))
+        tar_of(tmp_path / "images-224.tar", "images-224/123_abc.png")
         with pytest.raises(SourceError, match=r"no image of NIH ChestX-ray14 found.*check the path"):
             ChestXray14(tmp_path)
 
@@ -200,7 +189,7 @@ class TestLayouts:
     def test_other_pictures_among_the_images_are_counted(self, release: Path, packed: bool) -> None:
         if packed:
             shutil.rmtree(release / "images")
-            tar_of(release / "images-224.tar", NAMES)
+            tar_of(release / "images-224.tar", *NAMES)
         lay(release, "images/00099991_0000.png", "figures/Jane Doe.PNG", "images/._00099991_000.png")
         processor, records = read(release)
         assert processor.warnings == ["2 PNG files are not used: expected names such as 00000001_000.png"]
@@ -210,7 +199,7 @@ class TestLayouts:
         lay(release, f"images/images/{NAMES[0]}", f"images_001/images/{NAMES[1]}")
         processor, records = read(release)
         assert path_of(records["00099991_001"]) == f"images/{NAMES[1]}"
-        assert processor.warnings == ["2 images lie in more than one folder: the first of each is used"]
+        assert processor.warnings == ["2 files are not used: the same images are here in other folders"]
 
     def test_file_names_in_capitals(self, tmp_path: Path) -> None:
         lay(tmp_path, *(f"images/{name.upper()}" for name in NAMES))
@@ -318,8 +307,8 @@ class TestTables:
         (release / "Data_Entry_2017_v2020.csv").unlink()
         processor, records = read(release)
         assert processor.warnings == [
-            "no Data_Entry_2017 table found: images are taken for frontal ones and written without labels, "
-            "sex and age"
+            "Data_Entry_2017_v2020.csv not found: images are taken for frontal ones and written without "
+            "labels, sex and age"
         ]
         record = records["00099992_000"]
         assert (record.view, record.patient_id, record.split) == ("PA or AP", "99992", "test")
@@ -423,7 +412,10 @@ class TestTables:
             *(row.replace("|", "|Pneumomediastinum|") for row in ROWS),
         )
         processor, records = read(release)
-        assert processor.warnings == ["2 rows carry the unknown label 'Pneumomediastinum'"]
+        assert processor.warnings == [
+            "Data_Entry_2017_v2020.csv: 2 cells of column 'Finding Labels' are kept as they are written: "
+            "expected labels of the release, found 'Pneumomediastinum'"
+        ]
         assert Label("Pneumomediastinum", 1, "NIH") in records["00099992_000"].labels
 
     @pytest.mark.parametrize("cells", ["1,2,3,", "1,2,3,nan", "a,2,3,4", "1,2,0,4", "1,2,3,-4"])
@@ -591,10 +583,8 @@ class TestParts:
 
 
 @pytest.fixture(scope="module")
-def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("miniature")
-    LAYOUTS[0].make(root)
-    return root
+def miniature(made: Made) -> Path:
+    return made(ChestXray14, LAYOUTS[0])
 
 
 class TestMiniatures:

@@ -17,7 +17,7 @@ from composer.demo.mimiccxr import LAYOUTS
 from processors.base import Label, Record, Report, SourceError
 from processors.base.chexpert_labels import FINDINGS
 from processors.mimiccxr import MimicCXR
-from tests.processors.releases import lay, path_of, read_release, same_images, write
+from tests.processors.releases import Made, lay, path_of, read_release, same_images, write
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -41,11 +41,12 @@ A, B, C = dicom_id(1), dicom_id(2), dicom_id(3)
 
 
 @pytest.fixture(scope="module")
-def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def miniature(made: Made) -> Path:
     """Return a release with unpacked tables at its top, and reports beside the studies."""
-    root = tmp_path_factory.mktemp("miniature")
-    LAYOUT["MIMIC-CXR-JPG by wget, tables and reports unpacked"].make(root)
-    return root / "physionet.org/files/mimic-cxr-jpg/2.1.0"
+    return (
+        made(MimicCXR, LAYOUT["MIMIC-CXR-JPG by wget, tables and reports unpacked"])
+        / "physionet.org/files/mimic-cxr-jpg/2.1.0"
+    )
 
 
 @pytest.fixture
@@ -97,6 +98,7 @@ class TestMiniature:
         )
         assert {record.split for record in records.values()} == {"train", "val", "test"}
         assert {(record.sex, record.age, record.carrier) for record in records.values()} == {(None, None, "")}
+        assert all(record.histogram_equalised for record in records.values())
 
     @pytest.mark.parametrize("name", [name for name in LAYOUT if "JPG" in name and "from" not in name])
     def test_jpg_layouts_name_the_same_images(self, name: str, miniature: Path, tmp_path: Path) -> None:
@@ -114,6 +116,7 @@ class TestMiniature:
         LAYOUT["MIMIC-CXR and the tables of MIMIC-CXR-JPG, from buckets"].make(tmp_path)
         records = same_images(MimicCXR, tmp_path, miniature, PARTS)
         assert {record.carrier for record in records.values()} == {"dicom"}
+        assert not any(record.histogram_equalised for record in records.values())
         assert all(record.key.endswith(f"/{each}.dcm") for each, record in records.items())
         from_header = [record.view for record in records.values() if record.view_from_header]
         assert from_header == ["unknown"]
@@ -136,9 +139,9 @@ class TestMiniature:
         LAYOUT["images of MIMIC-CXR-JPG alone"].make(tmp_path)
         processor, records = read(tmp_path)
         assert processor.tables == []
-        assert [warning.partition(" (")[0] for warning in processor.warnings] == [
-            "no table of MIMIC-CXR-JPG found",
-            "reports not found",
+        assert [warning.partition(" not found")[0] for warning in processor.warnings] == [
+            f"{METADATA}, {SPLIT}, {CHEXPERT}, {NEGBIO}",
+            "pNN/pNNNNNNNN/sNNNNNNNN.txt",
         ]
         said = {(record.view, record.excluded, record.class_label) for record in records.values()}
         assert said == {("unknown", None, None)}
@@ -242,7 +245,7 @@ class TestRoots:
         (release / "files/p10").rename(release / "disk2/files/p10")
         processor, records = read(release)
         assert processor.warnings == [
-            "disk2/files: 1 patients are not read from here: they lie in another folder too"
+            "disk2/files: 1 patient folders are not used: the same patients are here in other folders"
         ]
         assert len(records) == len(read(miniature)[1])
         assert all((release / path_of(record)).is_file() for record in records.values())
@@ -388,14 +391,14 @@ class TestViews:
     def test_position_as_published(self, tmp_path: Path, position: str, view: str) -> None:
         processor, records = read(small(tmp_path, "PA", position))
         assert (records[B].view, records[B].native["ViewPosition"]) == (view, position)
-        assert not any("unknown view" in warning for warning in processor.warnings)
+        assert not any("tell no view" in warning for warning in processor.warnings)
 
     def test_other_spellings_are_unknown_and_said(self, tmp_path: Path) -> None:
         processor, records = read(small(tmp_path, "PA", "SIDEWAYS", "19999991"))
         assert (records[B].view, records[C].view) == ("unknown", "unknown")
         assert (
-            f"{METADATA}: 2 rows have an unknown view: expected 'ViewPosition' such as AP, PA or LATERAL, "
-            "found 'SIDEWAYS'"
+            f"{METADATA}: 2 cells of column 'ViewPosition' tell no view: expected a view such as AP, PA or "
+            "LATERAL, found 'SIDEWAYS', other texts"
         ) in processor.warnings
 
     def test_corrections_of_the_publishers(self, tmp_path: Path) -> None:
@@ -474,7 +477,8 @@ class TestSplits:
         edit(release / SPLIT, ",validate", ",valid")
         processor, records = read(release)
         assert processor.warnings == [
-            f"{SPLIT}: 1 rows are not used: expected train, validate or test in 'split'"
+            f"{SPLIT}: 1 cells of column 'split' are not used: expected train, validate or test, found "
+            "'valid'"
         ]
         assert [record.excluded for record in of_study(records, "59999994")] == [f"not in {SPLIT}"]
 
@@ -542,7 +546,7 @@ class TestLabels:
     def test_unread_cells_are_counted_and_not_shown(self, release: Path) -> None:
         edit(release / CHEXPERT, "-1.0", "19999991")
         processor, records = read(release)
-        expected = "expected 1, 0, -1 or a blank, found longer texts"
+        expected = "expected 1, 0, -1 or a blank, found other texts"
         assert processor.warnings == [f"{CHEXPERT}: 1 label cells are not used: {expected}"]
         labels = of_study(records, "59999992")[0].labels
         assert ("Atelectasis", "chexpert") not in {(label.label, label.labeller) for label in labels}
@@ -747,7 +751,7 @@ class TestReports:
         processor, records = read(release)
         assert {(record.report, record.report_file) for record in records.values()} == {(Report(""), None)}
         assert len(processor.warnings) == 1
-        assert processor.warnings[0].startswith("reports not found (expected ")
+        assert processor.warnings[0].startswith("pNN/pNNNNNNNN/sNNNNNNNN.txt not found ")
         assert processor.warnings[0].endswith(": images are written without reports")
 
 

@@ -15,7 +15,7 @@ from composer.demo.layout import Layout
 from composer.demo.objectcxr import LAYOUTS
 from processors.base import Box, Label, Record, SourceError
 from processors.objectcxr import ObjectCXR
-from tests.processors.releases import lay, path_of, read_release, same_images, write
+from tests.processors.releases import Made, lay, path_of, read_release, same_images, write
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -27,17 +27,13 @@ NO_TABLES = (
 
 
 @pytest.fixture(scope="module")
-def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("miniature")
-    LAYOUTS[0].make(root)
-    return root
+def miniature(made: Made) -> Path:
+    return made(ObjectCXR, LAYOUTS[0])
 
 
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("packed")
-    LAYOUTS[1].make(root)
-    return root
+def packed(made: Made) -> Path:
+    return made(ObjectCXR, LAYOUTS[1])
 
 
 @pytest.fixture
@@ -355,7 +351,7 @@ class TestLayouts:
         pack(tmp_path / "object-CXR.zip", "train/00001.jpg")
         pack(tmp_path / "train.zip", "train/patient00001/study1/view1_frontal.jpg", "train/000001.jpg")
         with pytest.raises(
-            SourceError, match=r"0 folders and 2 files \(endings \.zip\); unpack the archives here, or check"
+            SourceError, match=r"0 folders and 2 files \(endings \.zip\); unpack the archives first, 2 here"
         ):
             ObjectCXR(tmp_path)
 
@@ -588,7 +584,7 @@ class TestFilesAndRows:
             lay(tmp_path, "dev/08001.jpg", "dev/dev/08001.jpg", "dev/08001.jpeg", "dev/dev/08002.jpg")
         processor, records = read(tmp_path)
         place = "dev.zip" if form == "zip" else "dev"
-        assert f"{place}: 2 files are not used: the same image is there again" in processor.warnings
+        assert f"{place}: 2 files are not used: the same images are here again" in processor.warnings
         assert sorted(records) == ["08001", "08002"]
 
     def test_half_of_the_files(self, release: Path) -> None:

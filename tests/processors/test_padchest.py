@@ -7,7 +7,6 @@ import dataclasses
 import gzip
 import io
 import shutil
-import tarfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,7 +17,7 @@ from composer.demo.layout import Layout
 from composer.demo.padchest import HEADER, IMAGES, LAYOUTS, TABLE
 from processors.base import Label, Location, Record, Report, SourceError
 from processors.padchest import LABELS, PadChest
-from tests.processors.releases import lay, path_of, read_release, same_images, write
+from tests.processors.releases import lay, path_of, read_release, same_images, tar_of, write
 
 # A warning of pandas about the shape of a table would be shown to every user.
 pytestmark = pytest.mark.filterwarnings("error")
@@ -72,15 +71,6 @@ def zip_of(archive: Path, *names: str) -> None:
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
         for name in names:
             packed.writestr(name, name * 9)
-
-
-def tar_of(archive: Path, *names: str) -> None:
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(archive, "w") as tar:
-        for name in names:
-            info = tarfile.TarInfo(name)
-            info.size = len(name)
-            tar.addfile(info, io.BytesIO(name.encode()))
 
 
 @pytest.fixture
@@ -143,7 +133,7 @@ class TestLayouts:
         processor, records = read(release)
         assert path_of(records[IDENTITIES[0]]) == f"images/0/{NAMES[0]}"
         assert path_of(records[IDENTITIES[1]]) == f"images/{NAMES[1]}"
-        assert processor.warnings == ["2 images lie in more than one place: the first of each is used"]
+        assert processor.warnings == ["2 files are not used: the same images are here in other folders"]
         assert processor.layout == f"{FULL} in a folder per archive and in one folder"
 
     @pytest.mark.parametrize(
@@ -243,7 +233,7 @@ class TestArchives:
         assert path_of(records[IDENTITIES[0]]) == f"images/{NAMES[0]}"
         assert path_of(records[IDENTITIES[2]]) == "27.zip"
         assert processor.layout == f"{FULL} in one folder and inside zip archives"
-        assert processor.warnings == ["2 images lie in more than one place: the first of each is used"]
+        assert processor.warnings == ["2 files are not used: the same images are here in other folders"]
 
     def test_a_cut_zip_stops_the_run(self, tmp_path: Path) -> None:
         zip_of(tmp_path / "0.zip", *NAMES)
@@ -331,7 +321,7 @@ class TestTables:
         processor, records = read(release)
         assert processor.tables == [TABLE]
         assert records[IDENTITIES[0]].view == "PA"
-        assert processor.warnings == [f"2 more tables are not used: {TABLE} is"]
+        assert processor.warnings == [f"2 more tables are not used: {TABLE} is here"]
 
     def test_the_unpacked_table_is_preferred_without_a_word(self, release: Path) -> None:
         (release / f"{TABLE}.gz").write_bytes(b"damaged")
@@ -343,8 +333,8 @@ class TestTables:
         (release / TABLE).unlink()
         processor, records = read(release)
         assert processor.warnings == [
-            f"no table found (expected {TABLE} or .csv.gz): images are written without labels, reports, "
-            "patient, sex and age, and, as their view is unknown, only with FRONTAL_ONLY: false"
+            f"{TABLE} not found: images are written without labels, reports, patient, sex and age, and, as "
+            "their view is unknown, only with FRONTAL_ONLY: false"
         ]
         assert processor.tables == []
         assert records.keys() == set(IDENTITIES)
@@ -512,14 +502,15 @@ class TestCells:
         assert processor.warnings == []
 
     @pytest.mark.parametrize(
-        ("cell", "found"), [("Oblique", "; found 'Oblique'"), (STUDIES[0], ""), ("mas pulmonar .", "")]
+        ("cell", "found"),
+        [("Oblique", "'Oblique'"), (STUDIES[0], "other texts"), ("mas pulmonar .", "other texts")],
     )
     def test_an_unknown_view_is_said(self, release: Path, cell: str, found: str) -> None:
         processor, record = read_row(release, Projection=cell)
         assert record.view == "unknown"
         assert processor.warnings == [
-            f"{TABLE}: 1 rows have an unknown view: expected PA, L, AP, AP_horizontal, COSTAL, UNK or "
-            f"EXCLUDE in column 'Projection'{found}"
+            f"{TABLE}: 1 cells of column 'Projection' tell no view: expected PA, L, AP, AP_horizontal, "
+            f"COSTAL, UNK or EXCLUDE, found {found}"
         ]
 
     @pytest.mark.parametrize(
@@ -570,14 +561,16 @@ class TestCells:
         assert Label("COVID 19", 1, "Physician") in records[IDENTITIES[0]].labels
         assert Label(STUDIES[0], 1, "Physician") in records[IDENTITIES[1]].labels
         assert processor.warnings == [
-            f"{TABLE}: 6 labels are kept although the release has no such names; found 'COVID 19', 'Nodule'"
+            f"{TABLE}: 6 cells of column 'Labels' are kept as they are written: expected labels of the "
+            "release, found 'Nodule', other texts"
         ]
 
     def test_a_cell_that_is_no_list_is_counted_and_not_shown(self, release: Path) -> None:
         processor, record = read_row(release, Labels="mas pulmonar 'mass'")
         assert record.labels == []
         assert processor.warnings == [
-            f"{TABLE}: 1 cells of column 'Labels' are not used: expected a list such as ['normal']"
+            f"{TABLE}: 1 cells of column 'Labels' are not used: expected a list such as ['normal'], found "
+            "other texts"
         ]
 
     @pytest.mark.parametrize(
@@ -629,8 +622,8 @@ class TestCells:
         processor, record = read_row(release, PatientID="9.9E+37", StudyID=study)
         assert (record.patient_id, record.study_id) == (None, STUDIES[0])
         assert processor.warnings == [
-            f"{TABLE}: 1 cells of column 'PatientID' are not used: expected digits only; was the table "
-            "saved by a spreadsheet?"
+            f"{TABLE}: 1 cells of column 'PatientID' are not used: expected digits only, which spreadsheets "
+            "round, found other texts"
         ]
 
     def test_the_spellings_of_the_readme(self, release: Path) -> None:

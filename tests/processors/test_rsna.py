@@ -17,7 +17,7 @@ import pytest
 from composer.demo.rsna import LAYOUTS
 from processors.base import UNUSABLE, Box, Label, Record, SourceError
 from processors.rsna import RSNAPneumonia
-from tests.processors.releases import lay, path_of, read_release, same_images, write
+from tests.processors.releases import Made, lay, path_of, read_release, same_images, write
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -39,12 +39,8 @@ SAID = ("view", "split", "labels", "boxes", "box_grid", "excluded")
 
 
 @pytest.fixture(scope="module")
-def miniatures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    roots = []
-    for layout in LAYOUTS:
-        roots.append(tmp_path_factory.mktemp("miniature"))
-        layout.make(roots[-1])
-    return roots
+def miniatures(made: Made) -> list[Path]:
+    return [made(RSNAPneumonia, layout) for layout in LAYOUTS]
 
 
 @pytest.fixture
@@ -176,8 +172,8 @@ class TestKaggle:
         assert records[NORMAL].file is None
         assert processor.layout.endswith("rsna/stage_2_test_images and rsna/stage_2_train_images")
         assert processor.warnings == [
-            "second/stage_2_test_images, second/stage_2_train_images: not used, the images of "
-            "rsna/stage_2_test_images and rsna/stage_2_train_images are"
+            "second/stage_2_test_images, second/stage_2_train_images are not used: "
+            "rsna/stage_2_test_images and rsna/stage_2_train_images are here"
         ]
 
     def test_an_archive_unpacked_into_a_folder_of_its_name(
@@ -283,8 +279,8 @@ class TestJpg:
         processor, records = read(release)
         assert {record.carrier for record in records.values()} == {""}
         assert processor.warnings == [
-            "stage_2_test_images_jpg, stage_2_train_images_jpg: not used, the images of "
-            "stage_2_test_images and stage_2_train_images are"
+            "stage_2_test_images_jpg, stage_2_train_images_jpg are not used: "
+            "stage_2_test_images and stage_2_train_images are here"
         ]
 
     def test_both_in_one_folder(self, release: Path) -> None:
@@ -295,7 +291,7 @@ class TestJpg:
         assert path_of(records[NORMAL]).endswith(".dcm")
         assert (records[NEW].carrier, records[NEW].key) == ("jpg", f"{NEW}.JPEG")
         assert processor.warnings == [
-            "stage_2_train_images: 1 files are not used: the same image is there in another format"
+            "stage_2_train_images: 1 files are not used: the same images are here in another format"
         ]
 
 
@@ -366,7 +362,7 @@ class TestTree:
         processor, records = read(tree)
         assert len(records) == 11
         assert processor.warnings[0] == (
-            f"{TARGETS}: not used, as the ids are not those of the files; put {MAPPING}, which links them, "
+            f"{TARGETS} are not used: their ids are not those of the files; put {MAPPING}, which links them, "
             "beside the images"
         )
 
@@ -391,8 +387,7 @@ class TestTree:
         assert len(records) == 11
         assert {record.excluded for record in records.values()} == {None}
         assert processor.warnings == [
-            f"no table with labels found (expected {ANNOTATIONS}): images are written without labels and "
-            "boxes",
+            f"{ANNOTATIONS} not found: images are written without labels and boxes",
             "the official split of 11 images is not told: put stage_2_train_labels.csv and "
             f"{MAPPING} beside the images",
         ]
@@ -402,7 +397,7 @@ class TestTree:
         (tree / ANNOTATIONS).unlink()
         (tree / TREE_FOLDER).rename(tree / "dicom-images-train")
         write(tree / "train-rle.csv", "ImageId,EncodedPixels", "1.2.3,-1")
-        with pytest.raises(SourceError, match=f"as other datasets have it too.*put {ANNOTATIONS} and"):
+        with pytest.raises(SourceError, match=f"as other datasets have them too.*put {ANNOTATIONS} and"):
             RSNAPneumonia(tree)
 
     @pytest.mark.parametrize("form", ["in the root", "higher", "gzip", "zip"])
@@ -444,7 +439,7 @@ class TestTree:
         shutil.copytree(tree / TREE_FOLDER, tree / "pneumonia-challenge-dataset-adjudicated")
         processor, records = read(tree)
         assert all(path_of(record).startswith(TREE_FOLDER) for record in records.values())
-        assert processor.warnings == [f"1 other trees of UIDs are not used, that in {TREE_FOLDER} is"]
+        assert processor.warnings == [f"1 more trees of UIDs are not used: {TREE_FOLDER} is here"]
 
     def test_files_that_are_elsewhere(self, tree: Path) -> None:
         lay(tree, f"{TREE_FOLDER}/1.2.3/1.2.4.dcm", f"{TREE_FOLDER}/1.2.3/x/1.2.5.dcm")
@@ -474,7 +469,7 @@ class TestTree:
     @pytest.mark.parametrize(("table", "form"), [(MAPPING, "list"), (ANNOTATIONS, "dict")])
     def test_json_of_another_kind_stops_the_run(self, tree: Path, table: str, form: str) -> None:
         (tree / table).write_text('"text"')
-        with pytest.raises(SourceError, match=f"{table}: expected a {form}, found a str"):
+        with pytest.raises(SourceError, match=f"{table}: expected a JSON {form}, found a str"):
             read(tree)
 
     def test_odd_entries_of_the_mapping(self, tree: Path) -> None:
@@ -517,10 +512,9 @@ class TestTree:
         processor, records = read(tree)
         assert {record.excluded for record in records.values()} == {None}
         assert processor.warnings[:2] == [
-            f"{path.name}: not used, it has no group of labels named Calculated; put {ANNOTATIONS} beside "
+            f"{path.name} is not used: it has no group of labels named Calculated; put {ANNOTATIONS} beside "
             "the images",
-            f"no table with labels found (expected {ANNOTATIONS}): images are written without labels and "
-            "boxes",
+            f"{ANNOTATIONS} not found: images are written without labels and boxes",
         ]
 
 
@@ -572,7 +566,7 @@ class TestOfRSNABesideKaggle:
         processor, records = read(release)
         assert len(records) == 10
         assert records[TEST].labels == []
-        assert processor.warnings[0].startswith(f"{ANNOTATIONS}: not used, as the ids are not those")
+        assert processor.warnings[0].startswith(f"{ANNOTATIONS} are not used: their ids are not those")
 
     def test_annotations_of_images_that_the_mapping_lacks(
         self, release: Path, miniatures: list[Path]
@@ -602,8 +596,8 @@ class TestStage1:
         assert path_of(records[NORMAL]) == f"stage_2_train_images/{NORMAL}.dcm"
         assert sorted(processor.tables) == [CLASSES, SUBMISSION, TARGETS]
         assert processor.warnings == [
-            "stage_1_test_images, stage_1_train_images: not used, the images of "
-            "stage_2_test_images and stage_2_train_images are"
+            "stage_1_test_images, stage_1_train_images are not used: "
+            "stage_2_test_images and stage_2_train_images are here"
         ]
 
 
@@ -654,8 +648,7 @@ class TestAbsent:
             path.unlink()
         processor, records = read(release)
         assert processor.warnings == [
-            f"no table with labels found (expected {TARGETS}, {CLASSES}): images are written without labels "
-            "and boxes"
+            f"{TARGETS}, {CLASSES} not found: images are written without labels and boxes"
         ]
         assert len(records) == 10
         assert {(record.excluded, len(record.labels)) for record in records.values()} == {(None, 0)}
@@ -750,13 +743,14 @@ class TestOddRows:
         assert records[NEW].labels == [Label("Mass", 1, "RSNA")]
         assert records[NORMAL].labels == [NO_OPACITY, Label("Normal", 1, "RSNA")]
         assert processor.warnings == [
-            f"{TARGETS}: 3 rows have a class other than the three of the challenge, or a Target other than 0 "
-            "and 1: '2', 'Mass', ''"
+            f"{TARGETS}: 1 cells of column 'Target' are not used: expected 0 or 1, found '2'",
+            f"{CLASSES}: 2 cells of column 'class' are kept as they are written: expected one of the three, "
+            "found 'Mass', ''",
         ]
 
     def test_no_warning_shows_a_cell_that_may_be_an_id(self, release: Path) -> None:
         append(release / CLASSES, f"{NORMAL},{OLD}")
-        assert only_warning(release).endswith("a Target other than 0 and 1: other texts")
+        assert only_warning(release).endswith("expected one of the three, found other texts")
 
     def test_a_table_that_is_not_complete(self, release: Path) -> None:
         rows = (release / CLASSES).read_text("utf-8").splitlines()

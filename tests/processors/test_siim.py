@@ -20,7 +20,7 @@ from composer.demo.layout import Layout
 from composer.demo.siim import LAYOUTS
 from processors.base import Label, Mask, Record, SourceError
 from processors.siim import SIIMACR
-from tests.processors.releases import lay, path_of, read_release, same_images, write
+from tests.processors.releases import Made, lay, path_of, read_release, same_images, write
 
 pytestmark = [
     pytest.mark.filterwarnings("error"),
@@ -32,14 +32,14 @@ STAGE_1, SEESEE, JESPERDRAMSCH, STAGE_2, VBOOKSHELF, ABHISHEK = LAYOUTS
 HEADER = "ImageId, EncodedPixels"
 POSITIVE, NEGATIVE = Label("Pneumothorax", 1, "SIIM-ACR"), Label("Pneumothorax", 0, "SIIM-ACR")
 NO_TABLE = (
-    "no train-rle.csv or stage_2_train.csv found: {} images are written without labels and masks; put it "
+    "train-rle.csv or stage_2_train.csv not found: {} images are written without labels and masks; put it "
     "beside the folders of images"
 )
 NO_MASKS = (
     "{} images are written without masks: the pictures in png_masks are not read; put train-rle.csv here, "
     "which has the same masks as text"
 )
-COPIES = "{} files are not used: the same images lie in other folders, or here as DICOM files"
+COPIES = "{} files are not used: the same images are here in other folders, or as DICOM files"
 DAMAGED = (
     "train-rle.csv: 1 rows are not used: column 'EncodedPixels' holds no pairs of gap and length that end "
     "within 1024 x 1024 pixels; the image counts as positive (row 2)"
@@ -64,17 +64,13 @@ LABELLED = {uid(number) for number in range(99001, 99008)}
 
 
 @pytest.fixture(scope="module")
-def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("miniature")
-    STAGE_1.make(root)
-    return root
+def miniature(made: Made) -> Path:
+    return made(SIIMACR, STAGE_1)
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("pictures")
-    VBOOKSHELF.make(root)
-    return root
+def pictures(made: Made) -> Path:
+    return made(SIIMACR, VBOOKSHELF)
 
 
 @pytest.fixture
@@ -427,7 +423,7 @@ class TestNumberedPictures:
         processor, records = read(png)
         assert records["1_test_1_"].labels == [POSITIVE]
         assert processor.warnings[0] == (
-            "stage_1_test_images.csv: 1 rows without ImageId: expected ids such as "
+            "stage_1_test_images.csv: 1 cells of column 'ImageId' are not used: expected ids such as "
             "1.2.276.0.7230010.3.1.4.8323329.<a>.<b>.<c>; these images go by the name of their PNG file"
         )
 
@@ -437,8 +433,8 @@ class TestNumberedPictures:
         processor, records = read(png)
         assert (records[uid(7)].labels, records[uid(8)].labels) == ([NEGATIVE], [POSITIVE])
         assert processor.warnings[0] == (
-            "stage_1_test_images.csv: 2 rows without has_pneumo: expected 0 or 1; the digit at the end of "
-            "new_filename counts"
+            "stage_1_test_images.csv: 2 cells of column 'has_pneumo' are not used (the digit at the end of "
+            "new_filename counts): expected 0 or 1, found 'yes', ''"
         )
 
     @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from composer.demo.layout import Layout
 from composer.demo.vindrcxr import LAYOUTS
 from processors.base import Box, Label, Record, SourceError
 from processors.vindrcxr import FINDINGS, VinDrCXR
-from tests.processors.releases import lay, path_of, read_release, same_images, write
+from tests.processors.releases import Made, lay, path_of, read_release, same_images, write
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -32,10 +32,8 @@ LABELS_HEADER = ",".join(["image_id", "rad_id", *FINDINGS, "Other diseases", "No
 
 
 @pytest.fixture(scope="module")
-def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("miniature")
-    LAYOUTS[0].make(root)
-    return root
+def miniature(made: Made) -> Path:
+    return made(VinDrCXR, LAYOUTS[0])
 
 
 @pytest.fixture
@@ -194,8 +192,8 @@ class TestLayouts:
             B: f"{B.upper()}.dcm",
         }
         assert processor.warnings == [
-            "no table found for train (expected image_labels_train.csv, annotations_train.csv): these images "
-            "are written without labels and boxes"
+            "image_labels_train.csv, annotations_train.csv not found: the images of train are written "
+            "without labels and boxes"
         ]
         assert {record.excluded for record in records.values()} == {None}
         assert records[B].split == "train"
@@ -254,7 +252,7 @@ class TestLayouts:
         assert records[FIRST].boxes[0] == Box("Lung Opacity", 90, 58, 30, 130, "R10")
         # The boxes of the resized copy have a grid, so that only the labels of test are missed.
         assert len(processor.warnings) == 1
-        assert processor.warnings[0].startswith("no table found for test ")
+        assert processor.warnings[0].startswith("image_labels_test.csv, annotations_test.csv not found: ")
 
     @pytest.mark.parametrize("content", ["empty", "another dataset"])
     def test_another_folder_is_refused(self, tmp_path: Path, content: str) -> None:
@@ -286,7 +284,7 @@ class TestKaggle:
         processor, records = read(kaggle)
         assert (records[TEST].labels, records[TEST].excluded, records[TEST].split) == ([], None, "test")
         assert len(processor.warnings) == 1
-        assert processor.warnings[0].startswith("no table found for test ")
+        assert processor.warnings[0].startswith("image_labels_test.csv, annotations_test.csv not found: ")
 
     def test_train_images_without_a_row_are_excluded(self, kaggle: Path) -> None:
         records = read(kaggle)[1].values()
@@ -334,8 +332,14 @@ class TestFilesAndRows:
     @pytest.mark.parametrize(
         ("absent", "warning"),
         [
-            ("annotations_train.csv", "annotations_train.csv not found: train is written without boxes"),
-            ("image_labels_test.csv", "image_labels_test.csv not found: test is written without labels"),
+            (
+                "annotations_train.csv",
+                "annotations_train.csv not found: the images of train are written without boxes",
+            ),
+            (
+                "image_labels_test.csv",
+                "image_labels_test.csv not found: the images of test are written without labels",
+            ),
         ],
     )
     def test_one_table_of_two_is_enough(self, release: Path, absent: str, warning: str) -> None:
@@ -376,7 +380,7 @@ class TestFilesAndRows:
         processor, records = read(release)
         assert path_of(records[FIRST]) == f"train/{FIRST}.dicom"
         assert processor.warnings == [
-            "train: 2 files are not used: the same image is there in another format"
+            "train: 2 files are not used: the same images are here in another format"
         ]
 
     @pytest.mark.parametrize("split", ["train", "test"])
@@ -456,7 +460,8 @@ class TestDamage:
         processor, records = read(release)
         assert records[FIRST].boxes[-1] == Box("Pneumomediastinum", 1, 2, 2, 2, "R9")
         assert processor.warnings == [
-            "annotations_train.csv: 1 rows carry the unknown label 'Pneumomediastinum'"
+            "annotations_train.csv: 1 cells of column 'class_name' are kept as they are written: expected "
+            "labels of the release, found 'Pneumomediastinum'"
         ]
 
     @pytest.mark.parametrize("size", ["2880,", "0,2304", "tall,wide"])
@@ -489,7 +494,7 @@ class TestDamage:
         processor, records = read(release)
         assert (len(records[TEST].labels), len(records[HEALTHY].labels)) == (27, 27)
         assert processor.warnings == [
-            "image_labels_test.csv: some label cells are not used: expected 0 or 1, found 'maybe'"
+            "image_labels_test.csv: 1 label cells are not used: expected 0 or 1, found 'maybe'"
         ]
 
     @pytest.mark.parametrize(

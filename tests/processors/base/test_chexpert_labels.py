@@ -11,6 +11,7 @@ from processors.base.chexpert_labels import (
     FINDINGS,
     NO_FINDING,
     OBSERVATIONS,
+    Statements,
     Values,
     class_label,
     labels,
@@ -97,3 +98,23 @@ def test_the_vector_is_that_of_machex() -> None:
     values = values_of(No_Finding=1, Enlarged_Cardiomediastinum=1, Cardiomegaly=0, Lung_Opacity=-1)
     assert class_label(values) == [1, -1, 0, *[0] * 10]
     assert class_label(values_of(Support_Devices=1)) == [*[0] * 12, 1]
+
+
+class TestStatements:
+    def test_are_those_of_all_tables_in_their_order(self) -> None:
+        names = ["No disease", *OBSERVATIONS[1:]]
+        statements = Statements(
+            [
+                ("one", {"a": values_of(Edema=1), "b": UNMENTIONED}, OBSERVATIONS),
+                ("other", {"a": values_of(No_Finding=-1), "c": values_of(Edema=0)}, names),
+            ]
+        )
+        assert statements.labels("a") == [Label("Edema", 1, "one"), Label("No disease", -1, "other")]
+        assert statements.labels("b") == []
+        assert statements.labels("c") == [Label("Edema", 0, "other")]
+        assert statements.labels("nobody") == []
+
+    def test_equal_ones_are_one_list(self) -> None:
+        statements = Statements([("one", {"a": values_of(Edema=1), "b": values_of(Edema=1)}, OBSERVATIONS)])
+        assert statements.labels("a") is statements.labels("b")
+        assert class_label(values_of(Edema=1)) is class_label(values_of(Edema=1))

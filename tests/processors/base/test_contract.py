@@ -89,3 +89,9 @@ def test_two_records_share_no_lists() -> None:
 def test_frontal_views_are_views() -> None:
     assert set(FRONTAL_VIEWS) < set(VIEWS)
     assert not {"lateral", "unknown"} & set(FRONTAL_VIEWS)
+
+
+def test_known_bad_images_of_one_reason() -> None:
+    assert KnownBad.each("absent", "lost", "nobody", "\n  a b\n  c\n") == tuple(
+        KnownBad(identity, "absent", "lost", "nobody") for identity in "abc"
+    )

@@ -15,6 +15,7 @@ import pytest
 from processors.base import (
     Location,
     SourceError,
+    base_name,
     contents,
     entries,
     image_names,
@@ -362,3 +363,8 @@ class TestPathInside:
     )
     def test_paths_that_lead_elsewhere_or_nowhere(self, cell: str) -> None:
         assert path_inside(cell) is None
+
+
+@pytest.mark.parametrize("path", ["x.png", "a/x.png", "a\\b\\x.png", "/a/b\\x.png", "C:\\x.png"])
+def test_base_name(path: str) -> None:
+    assert base_name(path) == "x.png"

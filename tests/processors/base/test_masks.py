@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from processors.base.masks import union_of_runs
+from processors.base.masks import pixels_inside, union_of_runs
 
 # pycocotools decodes in a way that numpy 2 is to give up.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -102,3 +102,80 @@ def test_an_empty_run_between_two_others_joins_them(regions: list[list[int]]) ->
 
 def test_no_region_is_a_mask_without_a_pixel() -> None:
     assert union_of_runs([], 3, 4) == union_of_runs([[12]], 3, 4)
+
+
+class TestPixelsInside:
+    """What cannot be a mask must not reach pycocotools, which may read beyond its memory."""
+
+    @given(regions_on_a_grid())
+    def test_are_those_that_pycocotools_paints(self, case: tuple[list[list[int]], int, int]) -> None:
+        regions, rows, columns = case
+        runs = union_of_runs(regions, rows, columns)
+        assert pixels_inside(runs, rows, columns) == decoded(runs, rows, columns).sum()
+
+    @given(st.lists(st.integers(0, 9_000_000), max_size=9), st.integers(1, 4))
+    def test_long_runs(self, places: list[int], columns: int) -> None:
+        cuts = sorted({*places, 9_000_000})
+        lengths = np.diff([0, *cuts]).tolist()
+        runs = union_of_runs([lengths], 9_000_000 // 3000, 3000)
+        assert pixels_inside(runs, 3000, 3000) == sum(lengths[1::2])
+
+    @given(st.text(alphabet=[chr(number) for number in range(40, 120)], max_size=12), st.data())
+    def test_what_is_accepted_decodes_to_as_many_pixels(self, runs: str, data: st.DataObject) -> None:
+        rows, columns = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9))
+        try:
+            painted = pixels_inside(runs, rows, columns)
+        except ValueError:
+            return
+        assert decoded(runs, rows, columns).sum() == painted
+
+    @given(regions_on_a_grid(), st.data())
+    def test_one_that_is_cut_is_refused(
+        self, case: tuple[list[list[int]], int, int], data: st.DataObject
+    ) -> None:
+        regions, rows, columns = case
+        runs = union_of_runs(regions, rows, columns)
+        cut = runs[: data.draw(st.integers(0, len(runs) - 1))]
+        with pytest.raises(ValueError, match=r"cut|do not cover"):
+            pixels_inside(cut, rows, columns)
+
+    def test_the_largest_grid(self) -> None:
+        # Nothing is painted here: the string of one run over 20,000 x 20,000 pixels.
+        number, runs = 20_000 * 20_000, ""
+        while number > 15:
+            runs += chr(48 + ((number & 0x1F) | 0x20))
+            number >>= 5
+        runs += chr(48 + number)
+        assert pixels_inside(runs, 20_000, 20_000) == 0
+
+    @pytest.mark.parametrize(
+        ("rows", "columns"),
+        [(0, 12), (12, 0), (-3, -4), (20_001, 1), (400_000, 320_000), (2**62, 4), (True, 12), (2**64 + 3, 4)],
+    )
+    def test_a_grid_of_no_radiograph(self, rows: int, columns: int) -> None:
+        with pytest.raises(ValueError, match="expected a grid of at most 20,000 x 20,000 pixels"):
+            pixels_inside("435", rows, columns)
+
+    @pytest.mark.parametrize(
+        ("runs", "message"),
+        [
+            ("435", None),
+            ("434", "3 runs over 11 pixels do not cover 3 x 4"),
+            ("436", "3 runs over 13 pixels do not cover 3 x 4"),
+            ("", "0 runs over 0 pixels"),
+            ("43U", "cut"),
+            ("43é", "characters"),
+            ("43 5", "characters"),
+            ("43\0", "characters"),
+            ("4p5", "characters"),
+            ("PPPPPPP0", "at most six"),
+            ("4O5", "a run is negative"),
+            ("\ud800", "characters"),
+        ],
+    )
+    def test_strings(self, runs: str, message: str | None) -> None:
+        if message is None:
+            assert pixels_inside(runs, 3, 4) == 3
+            return
+        with pytest.raises(ValueError, match=message):
+            pixels_inside(runs, 3, 4)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from processors.base import SourceError, Table, find_table, floats, read_lines
+from processors.base import SourceError, Table, find_table, read_lines
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -347,13 +347,14 @@ class TestReadLines:
         assert read_lines(packed) == ["a", "b"]
 
 
-class TestFloats:
-    def test_numbers(self) -> None:
-        assert floats(["1", "-2.5", "3e2"]) == (1.0, -2.5, 300.0)
+class TestNatives:
+    def test_are_the_cells_of_columns_that_are_there(self, tmp_path: Path) -> None:
+        table = Table(put(tmp_path / "a.csv", "a,b,c\n1, 2 ,\n3,,5\n"))
+        assert list(table.natives(("b", "x", "a"))) == [{"b": "2", "a": "1"}, {"b": "", "a": "3"}]
 
-    @pytest.mark.parametrize("cell", ["", "x", "nan", "inf", "-inf", "1,5"])
-    def test_one_cell_that_is_no_finite_number_is_enough(self, cell: str) -> None:
-        assert floats(["1", cell]) is None
+    def test_without_such_columns_every_row_has_none(self, tmp_path: Path) -> None:
+        table = Table(put(tmp_path / "a.csv", "a\n1\n2\n"))
+        assert list(table.natives(("x",))) == [{}, {}]
 
 
 def test_semicolons_are_named(tmp_path: Path) -> None:

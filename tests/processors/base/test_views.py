@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from processors.base import VIEWS, view_of
+from processors.base import VIEWS, frontal_view_of, view_of
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,17 @@ def test_without_it_the_orientation_does(
 def test_the_position_counts_where_both_tell() -> None:
     assert view_of("LL", "L\\F") == "lateral"
     assert view_of("AP", "A\\F") == "AP"
+
+
+@pytest.mark.parametrize(
+    ("position", "view"), [("SWIMMERS", "other"), ("LL", "decubitus"), ("", None), ("PA", "PA"), ("XX", None)]
+)
+def test_spellings_of_a_release_come_first(position: str, view: str | None) -> None:
+    spellings = {"": "unknown", "LL": "decubitus", "SWIMMERS": "other"}
+    assert view_of(position, None, spellings) == view
+    assert view_of(position, "L\\F", spellings) == (view or "PA or AP")
+
+
+@pytest.mark.parametrize(("position", "view"), [("PA", "PA"), ("ap", "AP"), ("LL", None), (None, None)])
+def test_of_frontal_films_no_other_view_is_believed(position: str | None, view: str | None) -> None:
+    assert frontal_view_of(position) == view
