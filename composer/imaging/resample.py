@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numba
@@ -20,6 +21,16 @@ from composer.imaging.picture import Grey
 Integers = NDArray[Any]
 
 _LOBES = 3
+
+
+def _compiled(function: Callable[..., None]) -> Callable[..., None]:
+    """Have numba compile a function at its first use, and keep the result for later processes."""
+    try:
+        compiled: Callable[..., None] = numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError:
+        # Neither the folder of this file nor the user's cache can be written to.
+        compiled = numba.njit(nogil=True)(function)
+    return compiled
 
 
 class _Precision(NamedTuple):
@@ -114,7 +125,7 @@ def _lanczos(x: float) -> float:
     return _LOBES * math.sin(angle) * math.sin(angle / _LOBES) / angle**2
 
 
-@numba.njit(nogil=True)
+@_compiled
 def _add_rows(
     a: Integers, b: Integers, c: Integers, d: Integers, weights: NDArray[np.int32], total: Integers
 ) -> None:  # pragma: no cover - compiled
@@ -127,7 +138,7 @@ def _add_rows(
         )
 
 
-@numba.njit(nogil=True)
+@_compiled
 def _sum_rows(
     index: Integers,
     table: Integers,
@@ -165,7 +176,7 @@ def _sum_rows(
             out[place, column] = total[column] >> weight_bits
 
 
-@numba.njit(nogil=True)
+@_compiled
 def _sum_to_picture(
     values: Integers,
     first: NDArray[np.int64],

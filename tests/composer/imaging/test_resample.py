@@ -1,6 +1,7 @@
 """Resampling against float64, and what integers guarantee."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -99,7 +100,7 @@ def test_mirrored_film_gives_the_mirrored_picture(size: int, scaled: int) -> Non
     grey = noisy(size, size, 8)
     picture = resample(grey, whole(size, scaled), whole(size, scaled), 255)
     for axis in (0, 1):
-        mirrored = Grey(np.flip(grey.index, axis).astype(np.uint8), grey.table)
+        mirrored = replace(grey, index=np.flip(grey.index, axis))
         turned: Pixels = resample(mirrored, whole(size, scaled), whole(size, scaled), 255)
         # Of two equal weights in the middle one takes what rounding left over.
         assert np.abs(np.flip(turned, axis).astype(int) - picture).max() <= 1
