@@ -129,7 +129,7 @@ def test_columns_and_rows_are_not_confused() -> None:
 
 def test_film_that_is_a_view_of_another_is_read_right() -> None:
     grey = noisy(90, 120, 12)
-    view = Grey(grey.index.T, grey.table)
-    copy = Grey(np.ascontiguousarray(grey.index.T), grey.table)
+    view = replace(grey, index=grey.index.T)
+    copy = replace(grey, index=np.ascontiguousarray(grey.index.T))
     axes = whole(120, 50), whole(90, 40)
     np.testing.assert_array_equal(resample(view, *axes, 255), resample(copy, *axes, 255))
