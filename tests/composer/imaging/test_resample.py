@@ -129,7 +129,9 @@ def test_columns_and_rows_are_not_confused() -> None:
 
 def test_film_that_is_a_view_of_another_is_read_right() -> None:
     grey = noisy(90, 120, 12)
-    view = replace(grey, index=grey.index.T)
-    copy = replace(grey, index=np.ascontiguousarray(grey.index.T))
+    turned: NDArray[np.uint16] = grey.index.T.astype(np.uint16, copy=False)
+    assert not turned.flags.c_contiguous
+    view = replace(grey, index=turned)
+    copy = replace(grey, index=np.ascontiguousarray(turned))
     axes = whole(120, 50), whole(90, 40)
     np.testing.assert_array_equal(resample(view, *axes, 255), resample(copy, *axes, 255))
