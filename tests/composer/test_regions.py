@@ -17,6 +17,9 @@ from composer.imaging.recipe import Recipe, Resize
 from composer.records import BOX, MASK
 from composer.regions import COLUMNS, Way, clip, regions_in_pictures
 
+# pycocotools decodes in a way that numpy 2 is to give up.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 WAYS: tuple[Resize, ...] = ("crop", "pad", "fit", "stretch")
 
 

@@ -44,6 +44,7 @@ def test_no_file_is_a_refusal(tmp_path: Path) -> None:
     assert reason_with_remedy(caught.value) is Reason.DAMAGED
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 @pytest.mark.parametrize("content", [b"", b"<html>", b"\x89PNG\r\n\x1a\n" + bytes(range(256)), b"DICM" * 99])
 def test_whatever_else_says_nothing_or_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.dcm"
