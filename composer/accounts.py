@@ -13,9 +13,17 @@ from composer.status import Status
 
 _STATUSES = (Status.WRITTEN, Status.LEFT_OUT, Status.KNOWN_BAD, Status.MISSING, Status.FAILED)
 _PLANNED = (Status.TO_WRITE, Status.LEFT_OUT, Status.KNOWN_BAD, Status.MISSING)
+# Flags that may come from a wrong polarity or range, which the photometric interpretation would explain.
+_ODD = (
+    "looks_inverted",
+    "nearly_constant",
+    "nearly_empty",
+    "polarity_conflict",
+    "range_repaired",
+    "white_border",
+)
 # PadChest's table has it for its PNG files.
 _PHOTOMETRIC_IN_TABLE = "PhotometricInterpretation_DICOM"
-_NO_PHOTOMETRIC = "of unknown photometric interpretation"
 # The rule by which all but the first record of an image are left out.
 REPEATED = "repeated row"
 
@@ -35,8 +43,8 @@ class Accounts:
     by_status, by_rule, by_reason, by_flag
         Counts of all images by status, of those left out by rule, of the failed by reason, and of the
         flags on those written.
-    inverted
-        Counts of those written that look inverted, by photometric interpretation.
+    by_photometric
+        Counts of the flags that tell of an odd film, such as ``looks_inverted with MONOCHROME1``.
     """
 
     dataset: str
@@ -46,7 +54,7 @@ class Accounts:
     by_rule: Counter[str]
     by_reason: Counter[str]
     by_flag: Counter[str]
-    inverted: Counter[str]
+    by_photometric: Counter[str]
 
     @property
     def is_complete(self) -> bool:
@@ -84,7 +92,7 @@ def account(dataset: str, found: int, repeated: int, results: pa.Table, index: p
         rules,
         _count(results.filter(pc.equal(results["status"], Status.FAILED))["reason"]),
         _count(pc.list_flatten(index["flags"])),
-        _inverted(index),
+        _by_photometric(index),
     )
     accounts.check()
     return accounts
@@ -100,18 +108,18 @@ def planned_counts(plan: pa.Table, repeated: int) -> tuple[Counter[str], Counter
     return statuses, rules + Counter({REPEATED: repeated})
 
 
-def _inverted(index: pa.Table) -> Counter[str]:
-    rows = index.select(["flags", "photometric_interpretation", "native"]).filter(
-        pc.greater(pc.list_value_length(index["flags"]), 0)
+def _by_photometric(index: pa.Table) -> Counter[str]:
+    """Count the flags that tell of an odd film, by the photometric interpretation of the films."""
+    flags = pa.table(
+        {"flag": pc.list_flatten(index["flags"]), "row": pc.list_parent_indices(index["flags"])}
+    ).filter(pc.is_in(pc.list_flatten(index["flags"]), pa.array(_ODD)))
+    rows = index.select(["photometric_interpretation", "native"]).take(flags["row"])
+    told = pc.map_lookup(rows["native"], _PHOTOMETRIC_IN_TABLE, "first")
+    photometric = pc.coalesce(
+        rows["photometric_interpretation"], told, pa.scalar("no photometric interpretation")
     )
-    found: Counter[str] = Counter()
-    for row in rows.to_pylist():
-        if "looks_inverted" in row["flags"]:
-            in_table = dict(row["native"]).get(_PHOTOMETRIC_IN_TABLE)
-            found[
-                row["photometric_interpretation"] or in_table or "of unknown photometric interpretation"
-            ] += 1
-    return found
+    pairs = pc.binary_join_element_wise(flags["flag"], photometric, " with ")
+    return _count(pairs)
 
 
 def _count(values: pa.ChunkedArray) -> Counter[str]:
@@ -162,7 +170,7 @@ def _details(accounts: Accounts) -> list[str]:
         ("left out", accounts.by_rule),
         ("failed", accounts.by_reason),
         ("flags", accounts.by_flag),
-        ("looks inverted", accounts.inverted),
+        ("odd films", accounts.by_photometric),
     )
     return [
         f"{accounts.dataset}, {kind}: "

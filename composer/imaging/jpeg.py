@@ -13,6 +13,7 @@ from composer.imaging.picture import Picture, Values
 from composer.imaging.raster import flatten, upright
 from composer.imaging.refusal import Reason, Refusal
 
+_END_OF_IMAGE = b"\xff\xd9"
 _COLOUR_SPACES = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 
 
@@ -57,12 +58,30 @@ def pixels(stream: bytes, frame: codestream.Frame) -> Values:
         text = f"a JPEG of {frame.samples} channels, expected was 1; convert it to grey"
         raise Refusal(Reason.UNSUPPORTED, text)
     try:
-        decoded: Values = simplejpeg.decode_jpeg(
-            stream, _COLOUR_SPACES[frame.samples], fastdct=False, fastupsample=False, strict=True
-        )
+        decoded = _decode(stream, frame)
     except ValueError as error:
         if "subsampling" in str(error):
             text = "a JPEG of an unusual process or sampling of colour, expected was grey; convert it to grey"
             raise Refusal(Reason.UNSUPPORTED, text) from error
-        raise
+        unpadded = _without_padding(stream)
+        if len(unpadded) == len(stream):
+            raise
+        decoded = _decode(unpadded, frame)
     return decoded[..., 0] if frame.samples == 1 else decoded
+
+
+def _decode(stream: bytes, frame: codestream.Frame) -> Values:
+    decoded: Values = simplejpeg.decode_jpeg(
+        stream, _COLOUR_SPACES[frame.samples], fastdct=False, fastupsample=False, strict=True
+    )
+    return decoded
+
+
+def _without_padding(stream: bytes) -> bytes:
+    """Return a stream without zeros before its end marker, which some encoders fill up with."""
+    end = stream.rfind(_END_OF_IMAGE)
+    if end < 0:
+        return stream
+    data = stream[:end].rstrip(b"\0")
+    # A zero after 0xFF belongs to the coded data (T.81 B.1.1.5).
+    return data + b"\0" * data.endswith(b"\xff") + stream[end:]

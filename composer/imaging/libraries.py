@@ -16,7 +16,9 @@ from pydicom import config
 from composer.imaging.refusal import Reason, Refusal
 
 # Rows times columns of the largest image that is decoded: thirty times a large film, 1 GB as float32.
-MAXIMUM_PIXELS = 250_000_000
+MAXIMUM_PIXELS = 100_000_000
+# The most that JPEG and DICOM can announce; a PNG that is longer is no radiograph.
+MAXIMUM_SIDE = 65_535
 
 # The limit above is checked against every header before anything is allocated; Pillow's own is half the size,
 # and warns before it raises.
@@ -122,12 +124,13 @@ def check_size(rows: int, columns: int) -> None:
     Raises
     ------
     Refusal
-        damaged without any pixels, too large above `MAXIMUM_PIXELS`.
+        damaged without any pixels, too large above `MAXIMUM_PIXELS` or `MAXIMUM_SIDE`.
     """
     if rows < 1 or columns < 1:
         message = f"the header announces {columns} x {rows} pixels, expected at least 1 x 1"
         raise Refusal(Reason.DAMAGED, f"{message}; fetch the file again")
-    if rows * columns > MAXIMUM_PIXELS:
-        found = f"the header announces {columns} x {rows} pixels, at most {MAXIMUM_PIXELS} in all are decoded"
+    if rows * columns > MAXIMUM_PIXELS or max(rows, columns) > MAXIMUM_SIDE:
+        most = f"{MAXIMUM_PIXELS} in all and {MAXIMUM_SIDE} on a side"
+        found = f"the header announces {columns} x {rows} pixels, at most {most} are decoded"
         message = f"{found}; fetch the file again, or scale it down if it is a radiograph"
         raise Refusal(Reason.TOO_LARGE, message)

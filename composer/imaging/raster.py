@@ -48,7 +48,11 @@ def luma(colour: Values, maximum: int) -> Values:
 
     The weights are those of ITU-R BT.601, as in PS3.3 C.7.6.3.1.2.
     """
-    return np.asarray(colour @ (_LUMA / maximum), dtype=np.float32)
+    levels = np.empty(colour.shape[:2], dtype=np.float32)
+    # Row by row: all at once would take eight bytes for each value of each channel.
+    for row, values in zip(levels, colour, strict=True):
+        row[:] = values @ (_LUMA / maximum)
+    return levels
 
 
 def _plain(image: Image.Image) -> Image.Image:

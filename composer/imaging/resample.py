@@ -8,7 +8,6 @@ the processor matter. Nothing is clipped before the end.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -23,20 +22,30 @@ Integers = NDArray[Any]
 _LOBES = 3
 
 
-def _compiled(function: Callable[..., None]) -> Callable[..., None]:
-    """Have numba compile a function at its first use, and keep the result for later processes."""
-    try:
-        compiled: Callable[..., None] = numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:
-        # Neither the folder of this file nor the user's cache can be written to.
-        compiled = numba.njit(nogil=True)(function)
-    return compiled
+class _Compiled:
+    """A function that numba compiles at its first use; the result is kept on disk for later processes."""
+
+    def __init__(self, function: Callable[..., None]) -> None:
+        self._function = function
+        try:
+            self.dispatcher = numba.njit(cache=True, nogil=True)(function)
+        except RuntimeError:
+            # Neither the folder of this file nor the user's cache can be written to.
+            self.dispatcher = numba.njit(nogil=True)(function)
+
+    def __call__(self, *arguments: Any) -> None:  # noqa: ANN401 - whatever the function takes
+        try:
+            self.dispatcher(*arguments)
+        except Exception:
+            # What was kept is damaged, or the disk is full: numba raises whatever that provokes.
+            self.dispatcher = numba.njit(nogil=True)(self._function)
+            self.dispatcher(*arguments)
 
 
 class _Precision(NamedTuple):
     """How finely grey levels and weights are kept, and in which integers they are summed up.
 
-    Lanczos overshoots by less than a quarter on each axis, so that sums stay below 1.5 times 2 to both bits.
+    Lanczos overshoots by less than 0.3 on each axis, so that sums stay below 1.75 times 2 to both bits.
     ``spare_bits`` are dropped before a sum is multiplied by the value of white.
     """
 
@@ -78,18 +87,25 @@ def resample(grey: Grey, down: Axis, across: Axis, white: int) -> Integers:
     precision = _FOR_8_BITS if white == 255 else _FOR_16_BITS
     bits, weight_bits = precision.value_bits, precision.weight_bits
     table: Integers = np.rint(grey.table * (1 << bits)).astype(precision.value)
-    first, weights = _weights(down, weight_bits)
-    columns: Integers = np.zeros(grey.index.shape[1], dtype=precision.total)
-    between: Integers = np.empty((len(first), len(columns)), dtype=precision.value)
-    _sum_rows(np.ascontiguousarray(grey.index), table, first, weights, weight_bits, columns, between)
+    first_row, row_weights = _weights(down, weight_bits)
+    first_column, column_weights = _weights(across, weight_bits)
+    # Of a film that is cropped only the columns that the crop needs.
+    left, right = first_column[0], min(across.size, first_column[-1] + column_weights.shape[1])
+    index = np.ascontiguousarray(grey.index[:, left:right])
+    # Arrays that may be written to and others are two types to numba, and would be compiled for twice.
+    index.flags.writeable = False
+    total: Integers = np.zeros(right - left, dtype=precision.total)
+    between: Integers = np.empty((len(first_row), right - left), dtype=precision.value)
+    _sum_rows(index, table, first_row, row_weights, weight_bits, total, between)
 
-    first, weights = _weights(across, weight_bits)
-    rows: Integers = np.zeros(len(between), dtype=precision.total)
-    picture = np.empty((len(first), len(rows)), dtype=np.uint8 if white == 255 else np.uint16)
+    total = np.zeros(len(between), dtype=precision.total)
+    picture = np.empty((len(first_column), len(between)), dtype=np.uint8 if white == 255 else np.uint16)
     shift = bits + weight_bits - precision.spare_bits
     # Along the rows is down the columns of the transposed picture: neighbours in memory are summed alike.
     turned = np.ascontiguousarray(between.T)
-    _sum_to_picture(turned, first, weights, rows, precision.spare_bits, shift, white, picture)
+    _sum_to_picture(
+        turned, first_column - left, column_weights, total, precision.spare_bits, shift, white, picture
+    )
     return np.ascontiguousarray(picture.T)
 
 
@@ -105,27 +121,17 @@ def _weights(axis: Axis, bits: int) -> tuple[NDArray[np.int64], NDArray[np.int32
     centers = (np.arange(axis.start, axis.stop) + 0.5) * scale
     first = np.maximum(0, np.floor(centers - reach + 0.5).astype(np.int64))
     last = np.minimum(axis.size, np.floor(centers + reach + 0.5).astype(np.int64))
-    weights = np.zeros((len(centers), -(-int((last - first).max()) // 4) * 4), dtype=np.int32)
-    for place, (center, begin, end) in enumerate(zip(centers, first.tolist(), last.tolist(), strict=True)):
-        kernel = [_lanczos((pixel + 0.5 - center) / stretch) for pixel in range(begin, end)]
-        # The sines of two systems differ in the last bit, which must not decide how a weight is rounded.
-        shares = np.round(np.array(kernel) / math.fsum(kernel) * (1 << bits), 6)
-        rounded = np.rint(shares).astype(np.int32)
-        rounded[np.argmax(shares)] += (1 << bits) - rounded.sum()
-        weights[place, : end - begin] = rounded
+    pixels = first[:, None] + np.arange(-(-int((last - first).max()) // 4) * 4)
+    x = (pixels + 0.5 - centers[:, None]) / stretch
+    kernel = np.where((np.abs(x) < _LOBES) & (pixels < last[:, None]), np.sinc(x) * np.sinc(x / _LOBES), 0.0)
+    # The sines of two systems differ in the last bits, which must not decide how a weight is rounded.
+    shares = np.round(kernel / kernel.sum(axis=1, keepdims=True) * (1 << bits), 6)
+    weights = np.rint(shares).astype(np.int32)
+    weights[np.arange(len(weights)), shares.argmax(axis=1)] += (1 << bits) - weights.sum(axis=1)
     return first, weights
 
 
-def _lanczos(x: float) -> float:
-    if x == 0:
-        return 1.0
-    if abs(x) >= _LOBES:
-        return 0.0
-    angle = math.pi * x
-    return _LOBES * math.sin(angle) * math.sin(angle / _LOBES) / angle**2
-
-
-@_compiled
+@numba.njit(nogil=True)
 def _add_rows(
     a: Integers, b: Integers, c: Integers, d: Integers, weights: NDArray[np.int32], total: Integers
 ) -> None:  # pragma: no cover - compiled
@@ -138,7 +144,7 @@ def _add_rows(
         )
 
 
-@_compiled
+@_Compiled
 def _sum_rows(
     index: Integers,
     table: Integers,
@@ -176,7 +182,7 @@ def _sum_rows(
             out[place, column] = total[column] >> weight_bits
 
 
-@_compiled
+@_Compiled
 def _sum_to_picture(
     values: Integers,
     first: NDArray[np.int64],

@@ -83,7 +83,7 @@ def _dicom_grey(stored: Values, header: Header, recipe: Recipe, facts: Facts, vo
     modality = _read_modality(header, facts)
     padding = _padding_range(header)
     if recipe.tone == "minmax":
-        voi: Transform = _minmax(stored, modality, padding)
+        voi: Transform = _minmax(_without_padding(stored, padding), modality)
         facts.voi_kind = "minmax"
     else:
         low, _ = modality.range(*header.stored_range)
@@ -91,7 +91,7 @@ def _dicom_grey(stored: Values, header: Header, recipe: Recipe, facts: Facts, vo
         chosen = choose_voi(
             header.dataset, signed=low < 0, little_endian=endian, facts=facts, index=voi_index
         )
-        voi = chosen or _full_range(stored, header, modality, facts)
+        voi = chosen or _full_range(_without_padding(stored, padding), header, modality, facts)
 
     def levels(values: Doubles) -> Doubles:
         y = voi(modality(values))
@@ -109,7 +109,7 @@ def _dicom_grey(stored: Values, header: Header, recipe: Recipe, facts: Facts, vo
 def _look_up(stored: Values, lowest: int, highest: int, levels: Callable[[Doubles], Doubles]) -> Grey:
     """Compute ``levels`` once for every possible value."""
     table = levels(np.arange(lowest, highest + 1, dtype=np.float64))
-    if lowest == 0 and stored.dtype == np.uint8:
+    if lowest == 0 and stored.dtype in (np.uint8, np.uint16):
         return Grey(stored, table)
     return Grey((stored.astype(np.int32) - lowest).astype(np.uint16), table)
 
@@ -161,10 +161,16 @@ def _padding_range(header: Header) -> tuple[float, float] | None:
     return min(value[0], limit[0]), max(value[0], limit[0])
 
 
-def _minmax(stored: Values, modality: _Modality, padding: tuple[float, float] | None) -> Scale:
-    if padding is not None:
-        inside = stored[(stored < padding[0]) | (stored > padding[1])]
-        stored = inside if inside.size else stored
+def _without_padding(stored: Values, padding: tuple[float, float] | None) -> Values:
+    """Return the values that are no padding; all of them when there are no others."""
+    if padding is None:
+        return stored
+    inside = stored[(stored < padding[0]) | (stored > padding[1])]
+    return inside if inside.size else stored
+
+
+def _minmax(stored: Values, modality: _Modality) -> Scale:
+    """Return the range of the pixels that are no padding."""
     if modality.lut is None:
         return Scale(*modality.range(float(stored.min()), float(stored.max())))
     values = modality(np.unique(stored).astype(np.float64))

@@ -9,4 +9,5 @@ from composer.imaging.picture import Grey
 from composer.imaging.resample import Axis, resample
 
 for _index in (np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint16)):
-    resample(Grey(_index, np.zeros(1)), Axis(8, 4, 0, 4), Axis(8, 4, 0, 4), 255)
+    for _white in (255, 65535):
+        resample(Grey(_index, np.zeros(1)), Axis(8, 4, 0, 4), Axis(8, 4, 0, 4), _white)

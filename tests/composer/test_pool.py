@@ -173,7 +173,7 @@ def test_function_of_the_workers_is_loaded_once_in_the_process_they_are_forked_f
 
 def compiled_before_the_fork(_: int) -> bool:
     resample = sys.modules.get("composer.imaging.resample")
-    return resample is not None and len(resample._sum_rows.signatures) == 2
+    return resample is not None and len(resample._sum_rows.dispatcher.signatures) == 4
 
 
 def test_modules_to_preload_are_loaded_before_workers_are_forked() -> None:

@@ -138,7 +138,7 @@ def test_films_that_look_inverted_are_counted_by_photometric_interpretation(fold
     outcomes = [
         replace(
             written(identity),
-            facts=Facts(photometric_interpretation=photometric, flags=["looks_inverted"]),
+            facts=Facts(photometric_interpretation=photometric, flags=["looks_inverted", "upscaled"]),
         )
         for identity, photometric in inverted.items()
     ]
@@ -148,9 +148,9 @@ def test_films_that_look_inverted_are_counted_by_photometric_interpretation(fold
         record("e"),
     ]
     accounts = counted(folder, records, [*outcomes, written("e")], found=5)
-    assert accounts.inverted == {
-        "MONOCHROME1": 2,
-        "MONOCHROME2": 1,
-        "of unknown photometric interpretation": 1,
+    assert accounts.by_photometric == {
+        "looks_inverted with MONOCHROME1": 2,
+        "looks_inverted with MONOCHROME2": 1,
+        "looks_inverted with no photometric interpretation": 1,
     }
-    assert "toy, looks inverted: MONOCHROME1 2, " in closing_table([accounts])
+    assert "toy, odd films: looks_inverted with MONOCHROME1 2, " in closing_table([accounts])

@@ -83,3 +83,18 @@ def test_12_bit_stream_is_refused(tmp_path: Path) -> None:
     data = bytearray(image_bytes(FILM, "JPEG"))
     data[data.index(b"\xff\xc0") + 4] = 12
     assert reason_of(tmp_path, bytes(data)) is Reason.UNSUPPORTED
+
+
+@pytest.mark.parametrize("zeros", [1, 2, 3, 4, 100])
+def test_zeros_before_the_end_marker_are_no_damage(tmp_path: Path, zeros: int) -> None:
+    data = image_bytes(Image.fromarray((film() >> 4).astype(np.uint8)), "JPEG", quality=90)
+    padded = data[:-2] + bytes(zeros) + data[-2:]
+    np.testing.assert_array_equal(
+        picture(convert_bytes(tmp_path, padded)), picture(convert_bytes(tmp_path, data))
+    )
+
+
+def test_zeros_in_place_of_data_are_damage(tmp_path: Path) -> None:
+    data = image_bytes(Image.fromarray((film() >> 4).astype(np.uint8)), "JPEG", quality=90)
+    cut = data[: len(data) - 600] + bytes(598) + data[-2:]
+    assert reason_of(tmp_path, cut) in (Reason.DAMAGED, Reason.TRUNCATED)

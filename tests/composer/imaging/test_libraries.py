@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from composer.imaging import Reason, Refusal
-from composer.imaging.libraries import MAXIMUM_PIXELS, check_size, guarded, quiet
+from composer.imaging.libraries import MAXIMUM_PIXELS, MAXIMUM_SIDE, check_size, guarded, quiet
 from composer.imaging.sniff import PNG_SIGNATURE
 from tests.composer.imaging.support import reason_with_remedy
 
@@ -96,11 +96,12 @@ def test_pillow_leaves_the_limit_of_pixels_to_us() -> None:
 
 
 def test_size_is_checked() -> None:
-    check_size(MAXIMUM_PIXELS, 1)
+    check_size(MAXIMUM_SIDE, MAXIMUM_PIXELS // MAXIMUM_SIDE)
     for rows, columns, reason in [
         (0, 5, Reason.DAMAGED),
         (5, -1, Reason.DAMAGED),
-        (MAXIMUM_PIXELS + 1, 1, Reason.TOO_LARGE),
+        (MAXIMUM_SIDE, MAXIMUM_PIXELS // MAXIMUM_SIDE + 1, Reason.TOO_LARGE),
+        (MAXIMUM_SIDE + 1, 1, Reason.TOO_LARGE),
     ]:
         with pytest.raises(Refusal) as caught:
             check_size(rows, columns)

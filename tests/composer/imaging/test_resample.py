@@ -1,7 +1,12 @@
 """Resampling against float64, and what integers guarantee."""
 
 import math
+import os
+import subprocess
+import sys
+import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from composer.imaging import Facts, Recipe
+from composer.imaging.geometry import reshape
 from composer.imaging.picture import Grey, Pixels
 from composer.imaging.resample import Axis, resample
 
@@ -135,3 +142,30 @@ def test_film_that_is_a_view_of_another_is_read_right() -> None:
     copy = replace(grey, index=np.ascontiguousarray(turned))
     axes = whole(120, 50), whole(90, 40)
     np.testing.assert_array_equal(resample(view, *axes, 255), resample(copy, *axes, 255))
+
+
+def test_damaged_cache_is_no_obstacle(tmp_path: Path) -> None:
+    code = "import composer.imaging.warm; print('compiled')"
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    for _ in range(2):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.stdout == "compiled\n", done.stderr
+        kept = [path for path in tmp_path.rglob("*") if path.suffix in (".nbi", ".nbc")]
+        assert kept
+        for path in kept:
+            path.write_bytes(path.read_bytes()[:50])
+
+
+@pytest.mark.parametrize("shape", [(1, 60_000), (60_000, 1), (2, 3)])
+def test_long_and_thin_films_take_little(shape: tuple[int, int]) -> None:
+    """Of a film that is cropped only what the crop needs is computed."""
+    facts = Facts()
+    grey = Grey(np.full(shape, 7, np.uint8), np.arange(256) / 255)
+    tracemalloc.start()
+    picture = reshape(grey, 1.0, Recipe(size=512), facts)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert picture.shape == (512, 512)
+    assert (picture == 7).all()
+    assert peak < 40e6

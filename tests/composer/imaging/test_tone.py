@@ -258,3 +258,15 @@ class TestOriginalBits:
         levels = render(Picture(stored, original_bits_stored=10), Recipe(), facts).levels
         assert facts.flags == ["range_repaired"]
         assert levels.mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_padding_says_nothing_of_the_range() -> None:
+    """12 bits under a header of 16, with padding at its upper end."""
+    film = np.linspace(0, 4095, 4000).reshape(40, 100).astype(np.uint16)
+    film[:4] = 65535
+    facts = Facts()
+    data = dicom_bytes(film, BitsAllocated=16, BitsStored=16, HighBit=15, PixelPaddingValue=65535)
+    levels = render(decode(data, facts), NATIVE, facts).levels
+    assert facts.flags == ["range_repaired"]
+    assert levels[4:].mean() == pytest.approx(0.55, abs=0.02)
+    assert (levels[:4] == 0).all()
