@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pycocotools import mask as coco
@@ -74,6 +74,8 @@ def edges(box: dict[str, Any]) -> tuple[float, float, float, float]:
     resize=st.sampled_from(WAYS),
     data=st.data(),
 )
+# The first example may wait for numba.
+@settings(deadline=None)
 def test_a_bright_rectangle_is_where_its_box_is(
     rows: int, columns: int, size: int, resize: Resize, data: st.DataObject
 ) -> None:
