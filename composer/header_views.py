@@ -41,7 +41,7 @@ def look_up_views(records: pa.Table, processor: Processor) -> pa.Table:
     log.info("%s: reading the headers of %s files for their views", processor.folder, f"{len(places):,}")
     rows = records.select(SOURCE_COLUMNS).take(places)
     views = records["view"].to_pylist()
-    for place, facts in zip(places.tolist(), _headers(processor.root, rows), strict=True):
+    for place, facts in zip(places.tolist(), read_headers(processor.root, rows), strict=True):
         views[place] = facts and (_view(processor, facts) or views[place])
     column = records.schema.get_field_index("view")
     return records.set_column(column, records.schema.field("view"), pa.array(views, pa.string()))
@@ -64,7 +64,14 @@ def views_in_headers(written: pa.Table, processor: Processor) -> pa.ChunkedArray
     return pc.coalesce(pc.if_else(asked, views, pa.scalar(None, pa.string())), written["view"], _UNKNOWN)
 
 
-def _headers(root: Path, rows: pa.Table) -> Iterator[Facts | None]:
+def read_headers(root: Path, rows: pa.Table) -> Iterator[Facts | None]:
+    """Yield what the DICOM header of each row tells, None where it cannot be read.
+
+    Parameters
+    ----------
+    rows
+        With `composer.records.SOURCE_COLUMNS`.
+    """
     # pydicom warns of every oddity; filters of warnings are common to all threads.
     with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as threads:
         warnings.simplefilter("ignore")

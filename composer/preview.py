@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +18,9 @@ from pydicom.uid import UID
 from composer.accounts import planned_counts
 from composer.compose import crashed, tasks, unwritten
 from composer.datasets import Dataset, warnings_of
-from composer.imaging import Refusal, scan_header
+from composer.header_views import read_headers
 from composer.pool import Lost, Pool
-from composer.records import source_of
+from composer.records import SOURCE_COLUMNS
 from composer.sample import spread
 from composer.worker import WARM, Outcome, Task, try_image
 
@@ -132,31 +131,24 @@ def _try(dataset: Dataset, rows: NDArray[np.int64], pool: Pool[Task, Outcome]) -
 def _look_at_files(dataset: Dataset) -> tuple[NDArray[np.int64], int, int]:
     """Return two rows of every transfer syntax seen, how many files were looked for, and how many lack."""
     rows, _ = spread(dataset.plan, _LOOKED_AT)
-    cells = dataset.plan.take(rows).to_pylist()
-    with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as threads:
-        warnings.simplefilter("ignore")
-        codings = list(threads.map(lambda row: _coding(dataset, row), cells))
+    sources = dataset.plan["source"].take(rows).to_pylist()
+    with ThreadPoolExecutor(_THREADS) as threads:
+        # Unlike Path.exists, this says no to what cannot be looked at.
+        present = np.fromiter(
+            threads.map(os.path.exists, map(dataset.processor.root.joinpath, sources)), bool
+        )
+    keys = dataset.plan["key"].take(rows).to_pylist()
+    is_dicom = np.array([key.lower().endswith(_DICOM_SUFFIXES) for key in keys], bool)
+    dicoms = rows[present & is_dicom]
     seen: Counter[str] = Counter()
     rare = []
-    for row, coding in zip(rows.tolist(), codings, strict=True):
+    headers = read_headers(dataset.processor.root, dataset.plan.select(SOURCE_COLUMNS).take(dicoms))
+    for row, facts in zip(dicoms.tolist(), headers, strict=True):
+        coding = facts and facts.transfer_syntax
         if coding and seen[coding] < 2:
             rare.append(row)
             seen[coding] += 1
-    return np.array(rare, np.int64), len(rows), codings.count(None)
-
-
-def _coding(dataset: Dataset, row: dict[str, Any]) -> str | None:
-    """Return the transfer syntax of a DICOM file, an empty text for others, None when there is no file."""
-    source = source_of(dataset.processor.root, row)
-    # Unlike Path.exists, this says no to what cannot be looked at.
-    if not os.path.exists(source.path):  # noqa: PTH110
-        return None
-    if not row["key"].lower().endswith(_DICOM_SUFFIXES):
-        return ""
-    try:
-        return scan_header(source).transfer_syntax or ""
-    except Refusal:
-        return ""
+    return np.array(rare, np.int64), len(rows), int(np.count_nonzero(~present))
 
 
 def _failures(dataset: Dataset, outcomes: dict[int, Outcome]) -> list[Failure]:

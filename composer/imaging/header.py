@@ -11,6 +11,13 @@ from composer.imaging.facts import Facts
 from composer.imaging.refusal import Reason, Refusal
 
 _MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
+# The coded elements that are copied, by the name of the fact.
+CODES = {
+    "patient_sex": "PatientSex",
+    "patient_age": "PatientAge",
+    "view_position": "ViewPosition",
+    "patient_orientation": "PatientOrientation",
+}
 # The most that the standard allows for a code (CS; PS3.5 6.2). Longer text could be anything, a name too.
 _LONGEST_CODE = 16
 
@@ -162,10 +169,9 @@ def read_header(dataset: Dataset, little_endian: bool, facts: Facts) -> Header:
 
 
 def note_codes(dataset: Dataset, facts: Facts) -> None:
-    """Note what is copied of the patient and the view: four coded elements, and no others."""
-    facts.patient_sex, facts.patient_age = code(dataset, "PatientSex"), code(dataset, "PatientAge")
-    facts.view_position = code(dataset, "ViewPosition")
-    facts.patient_orientation = code(dataset, "PatientOrientation")
+    """Note what is copied of the patient and the view: the elements of `CODES`, and no others."""
+    for fact, keyword in CODES.items():
+        setattr(facts, fact, code(dataset, keyword))
 
 
 def _bits(dataset: Dataset, allocated: int, facts: Facts) -> tuple[int, int]:

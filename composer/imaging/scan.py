@@ -7,11 +7,9 @@ from typing import BinaryIO
 from pydicom import dcmread
 
 from composer.imaging.facts import Facts
-from composer.imaging.header import note_codes
+from composer.imaging.header import CODES, note_codes
 from composer.imaging.refusal import Reason, Refusal
 from composer.imaging.source import Source
-
-_KEYWORDS = ["PatientSex", "PatientAge", "ViewPosition", "PatientOrientation"]
 
 
 def scan_header(source: Source) -> Facts:
@@ -27,7 +25,7 @@ def scan_header(source: Source) -> Facts:
     facts = Facts()
     try:
         with _open(source) as stream:
-            dataset = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=_KEYWORDS)
+            dataset = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=[*CODES.values()])
             syntax = dataset.file_meta.get("TransferSyntaxUID")
             facts.transfer_syntax = None if syntax is None else str(syntax)
             note_codes(dataset, facts)
