@@ -92,7 +92,7 @@ def sample_index(dataset: Dataset, limit: int) -> pa.Table:
 
 def _results(dataset: Dataset) -> pa.Table:
     ledger, present = read_ledger(dataset.folder.ledger), dataset.folder.listed_images()
-    return results.join(dataset.plan, ledger, present, dataset.recipe.extension)
+    return results.join(dataset.plan, ledger, present, dataset.recipe)
 
 
 def _begin(dataset: Dataset) -> None:
@@ -116,7 +116,7 @@ def _write_images(dataset: Dataset, pool: Pool[Task, Outcome], limit: int | None
         _make_folder((dataset.folder.path / image_name(number * IMAGES_PER_FOLDER, "")).parent)
     failed = 0
     with (
-        Ledger(dataset.folder.ledger) as ledger,
+        Ledger(dataset.folder.ledger, dataset.recipe.digest) as ledger,
         tqdm(total=rows.num_rows, desc=dataset.name, unit="img", disable=not progress) as bar,
     ):
         for task, result in pool.map(tasks(dataset, rows)):
@@ -146,10 +146,11 @@ def tasks(dataset: Dataset, rows: pa.Table) -> Iterator[Task]:
         for row in batch.to_pylist():
             target = dataset.folder.path / image_name(row["number"], dataset.recipe.extension)
             source = source_of(dataset.processor.root, row)
-            yield Task(row["number"], row["identity"], row["carrier"], source, str(target), dataset.recipe)
+            names = row["number"], row["identity"], row["carrier"], row["source"]
+            yield Task(*names, source, str(target), dataset.recipe)
 
 
 def crashed(task: Task, lost: Lost) -> Outcome:
     """Return what came of an image whose workers died."""
     message = f"the process that read it ended twice (exit code {lost.exit_code}); fetch the file again"
-    return Outcome(task.number, task.identity, task.carrier, reason=CRASHED, message=message)
+    return Outcome(task.number, task.identity, task.carrier, task.file, reason=CRASHED, message=message)

@@ -41,7 +41,13 @@ _FROM_RECORDS = (
     "source",
     "carrier",
 )
-_FROM_LEDGER = ("bytes", "sha256", *(field.name for field in FACT_COLUMNS if not field.name.endswith("_ms")))
+# What the same source and recipe need not give again.
+_OF_THE_ATTEMPT = {
+    "source_bytes",
+    "source_modified",
+    *(name for name in FACT_COLUMNS.names if name.endswith("_ms")),
+}
+_FROM_LEDGER = ("bytes", "sha256", *(name for name in FACT_COLUMNS.names if name not in _OF_THE_ATTEMPT))
 
 
 def write_index(folder: DatasetFolder, results: pa.Table, processor: Processor, extension: str) -> pa.Table:

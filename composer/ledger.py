@@ -38,13 +38,16 @@ def _arrow_type(hint: Any) -> pa.DataType:  # noqa: ANN401 - a type as written i
 # No line is longer than this many bytes: a torn last one is looked for no further back.
 _TAIL = 1 << 20
 
-FACT_COLUMNS = [pa.field(name, _arrow_type(hint)) for name, hint in get_type_hints(Facts).items()]
+FACT_COLUMNS = pa.schema([pa.field(name, _arrow_type(hint)) for name, hint in get_type_hints(Facts).items()])
 
 SCHEMA = pa.schema(
     [
         pa.field("identity", pa.string()),
         pa.field("number", pa.int32()),
         pa.field("carrier", pa.string()),
+        # The source, as the plan has it: relative to the root.
+        pa.field("file", pa.string()),
+        pa.field("recipe", pa.string()),
         pa.field("status", pa.string()),
         pa.field("reason", pa.string()),
         pa.field("message", pa.string()),
@@ -65,6 +68,8 @@ class Ledger:
     ----------
     path
         ``ledger.jsonl`` of a dataset folder; made when it is not there.
+    recipe
+        Digest of the recipe by which images are made.
 
     Raises
     ------
@@ -72,8 +77,9 @@ class Ledger:
         When the file cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, recipe: str) -> None:
         self._path = path
+        self._recipe = recipe
         try:
             _cut_torn_line(path)
             self._file = path.open("ab", buffering=0)
@@ -95,6 +101,8 @@ class Ledger:
             "identity": outcome.identity,
             "number": outcome.number,
             "carrier": outcome.carrier,
+            "file": outcome.file,
+            "recipe": self._recipe,
             "status": _status(outcome),
             "reason": outcome.reason,
             "message": outcome.message,

@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from composer.folder import DatasetFolder, image_name
+from composer.imaging import Recipe
 from composer.ledger import SCHEMA as LEDGER_SCHEMA
 from composer.status import Status
 from composer.storage import atomic_write
 
 
-def join(plan: pa.Table, ledger: pa.Table, present: Container[str], extension: str) -> pa.Table:
+def join(plan: pa.Table, ledger: pa.Table, present: Container[str], recipe: Recipe) -> pa.Table:
     """Add the ledger's columns to the plan and replace each ``to write`` by what the ledger says.
 
     An image that was not attempted yet, or whose file was deleted since, keeps ``to write``. What the ledger
@@ -25,17 +26,18 @@ def join(plan: pa.Table, ledger: pa.Table, present: Container[str], extension: s
     ----------
     present
         The image files that are there, as `composer.folder.DatasetFolder.listed_images` gives them.
-    extension
-        Of the image files.
+    recipe
+        By which the images are to be made: what was made by another counts as not attempted.
     """
     planned = pc.equal(plan["status"], Status.TO_WRITE)
     place = pc.if_else(planned, pc.index_in(plan["identity"], ledger["identity"].combine_chunks()), None)
-    line = ledger.select(["number", "carrier"]).take(place.combine_chunks())
+    line = ledger.select(["number", "carrier", "recipe"]).take(place.combine_chunks())
     # A line under another number belongs to another plan: that file is not this image. Nor is a picture of
     # another carrier, to whose pixels the tables do not refer.
     same = pc.and_(pc.equal(line["number"], plan["number"]), pc.equal(line["carrier"], plan["carrier"]))
+    same = pc.and_(same, pc.equal(line["recipe"], recipe.digest))
     attempts = ledger.take(pc.if_else(same, place, None).combine_chunks())
-    names = (image_name(number, extension) for number in plan["number"].to_pylist())
+    names = (image_name(number, recipe.extension) for number in plan["number"].to_pylist())
     absent = pa.array([name not in present for name in names], pa.bool_())
     deleted = pc.and_(pc.equal(attempts["status"], Status.WRITTEN), absent)
     status = pc.if_else(deleted, Status.TO_WRITE, attempts["status"])

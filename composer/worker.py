@@ -21,11 +21,15 @@ _TOO_LITTLE_MEMORY = "the memory of this machine is too small for the image; low
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One image to make: its number, identity and carrier, the source, the file to write, and the recipe."""
+    """One image to make: its number, identity and carrier, the source, the file to write, and the recipe.
+
+    ``file`` is the source's path as the plan has it, relative to the root.
+    """
 
     number: int
     identity: str
     carrier: str
+    file: str
     source: Source
     target: str
     recipe: Recipe
@@ -42,6 +46,7 @@ class Outcome:
     number: int
     identity: str
     carrier: str
+    file: str
     reason: str | None = None
     message: str | None = None
     bytes: int | None = None
@@ -93,8 +98,8 @@ def _done(task: Task, conversion: Conversion) -> Outcome:
     )
 
 
-def _names(task: Task) -> tuple[int, str, str]:
-    return task.number, task.identity, task.carrier
+def _names(task: Task) -> tuple[int, str, str, str]:
+    return task.number, task.identity, task.carrier, task.file
 
 
 def _place(error: Exception) -> str:

@@ -15,6 +15,9 @@ class Facts:
 
     Attributes
     ----------
+    source_bytes, source_modified
+        Size of the source file, and its time of modification in nanoseconds since 1970; an archive's, for one
+        of its members. None when the file could not be looked at.
     source_format
         ``png``, ``jpeg`` or ``dicom``, by content.
     transfer_syntax
@@ -55,10 +58,12 @@ class Facts:
         Size of the picture.
     flags
         Sorted names of what is worth knowing.
-    read_ms, decode_ms, tone_ms, encode_ms
+    read_ms, decode_ms, tone_ms, encode_ms, write_ms
         Time spent; tone includes geometry.
     """
 
+    source_bytes: int | None = None
+    source_modified: int | None = None
     source_format: str = ""
     transfer_syntax: str | None = None
     decoder: str = ""
@@ -94,6 +99,7 @@ class Facts:
     decode_ms: float = 0.0
     tone_ms: float = 0.0
     encode_ms: float = 0.0
+    write_ms: float = 0.0
 
     def flag(self, name: str) -> None:
         """Add ``name`` to the flags, which stay sorted and without repetition."""

@@ -1,5 +1,7 @@
 """What the pictures shall be."""
 
+import hashlib
+import json
 from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal
 
@@ -57,6 +59,11 @@ class Recipe:
     def white(self) -> int:
         """Value of a white pixel in the written file."""
         return 65535 if self.image_format == "png16" else 255
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that no other recipe has."""
+        return hashlib.sha256(json.dumps(self.as_dict()).encode()).hexdigest()[:16]
 
     def as_dict(self) -> dict[str, str | int | bool]:
         """Return all settings and the version of the arithmetic, in a fixed order, ready for JSON.

@@ -294,7 +294,7 @@ def test_too_little_memory_is_an_outcome(root: Path, tmp_path: Path, monkeypatch
 
     monkeypatch.setattr("composer.worker.convert", hungry)
     recipe = open_datasets(configured(tmp_path / "out", root))[0].recipe
-    outcome = make_image(Task(0, "a", "", Source("x"), str(tmp_path / "x.jpg"), recipe))
+    outcome = make_image(Task(0, "a", "", "x", Source("x"), str(tmp_path / "x.jpg"), recipe))
     assert outcome.reason == OUT_OF_MEMORY
     assert "lower NUM_WORKERS" in str(outcome.message)
 
@@ -346,7 +346,7 @@ def test_fault_of_ours_is_an_outcome(root: Path, tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr("composer.worker.convert", broken)
     recipe = open_datasets(configured(tmp_path / "out", root))[0].recipe
-    outcome = make_image(Task(0, "a", "", Source("x"), str(tmp_path / "x.jpg"), recipe))
+    outcome = make_image(Task(0, "a", "", "x", Source("x"), str(tmp_path / "x.jpg"), recipe))
     assert outcome.reason == UNEXPECTED
     assert outcome.message is not None
     assert "ZeroDivisionError in test_compose.py" in outcome.message

@@ -25,7 +25,7 @@ def test_absent_and_empty_ledgers_have_no_rows(path: Path) -> None:
 
 
 def test_lines_come_back_as_rows(path: Path) -> None:
-    with Ledger(path) as ledger:
+    with Ledger(path, "r1") as ledger:
         ledger.append(written("a"))
         ledger.append(failed("b"))
         ledger.append(failed("c", "missing"))
@@ -47,7 +47,7 @@ def test_lines_come_back_as_rows(path: Path) -> None:
 
 
 def test_last_line_of_an_identity_counts(path: Path) -> None:
-    with Ledger(path) as ledger:
+    with Ledger(path, "r1") as ledger:
         ledger.append(failed("a"))
         ledger.append(written("b"))
         ledger.append(written("a", 33))
@@ -57,7 +57,7 @@ def test_last_line_of_an_identity_counts(path: Path) -> None:
 
 
 def test_a_number_belongs_to_the_image_that_was_last_written_to_it(path: Path) -> None:
-    with Ledger(path) as ledger:
+    with Ledger(path, "r1") as ledger:
         ledger.append(replace(written("a"), number=7))
         ledger.append(replace(written("b"), number=7))
         ledger.append(replace(failed("c"), number=7))
@@ -66,13 +66,13 @@ def test_a_number_belongs_to_the_image_that_was_last_written_to_it(path: Path) -
 
 
 def test_a_line_is_on_disk_when_append_returns(path: Path) -> None:
-    with Ledger(path) as ledger:
+    with Ledger(path, "r1") as ledger:
         ledger.append(written("a"))
         assert read_ledger(path).num_rows == 1
 
 
 def test_line_that_the_disk_takes_in_pieces_is_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Ledger(path) as ledger:
+    with Ledger(path, "r1") as ledger:
         monkeypatch.setattr(ledger, "_file", Sluggish(ledger._file))
         ledger.append(written("a"))
         ledger.append(written("b"))
@@ -80,7 +80,7 @@ def test_line_that_the_disk_takes_in_pieces_is_whole(path: Path, monkeypatch: py
 
 
 def test_line_that_the_disk_refuses_leaves_no_trace(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Ledger(path) as ledger:
+    with Ledger(path, "r1") as ledger:
         ledger.append(written("a"))
         monkeypatch.setattr(ledger, "_file", Sluggish(ledger._file, room=20))
         with pytest.raises(OutputError, match="No space left on device"):
@@ -107,12 +107,12 @@ class Sluggish:
 
 @pytest.mark.parametrize("cut", [1, 5, 40, 100])
 def test_torn_last_line_is_dropped_and_written_over(path: Path, cut: int) -> None:
-    with Ledger(path) as ledger:
+    with Ledger(path, "r1") as ledger:
         ledger.append(written("a"))
         ledger.append(written("b"))
     path.write_bytes(path.read_bytes()[:-cut])
     assert read_ledger(path)["identity"].to_pylist() == ["a"]
-    with Ledger(path) as ledger:
+    with Ledger(path, "r1") as ledger:
         ledger.append(written("c"))
     assert read_ledger(path)["identity"].to_pylist() == ["a", "c"]
 
@@ -120,7 +120,7 @@ def test_torn_last_line_is_dropped_and_written_over(path: Path, cut: int) -> Non
 def test_torn_only_line(path: Path) -> None:
     path.write_bytes(b'{"identity": "a", "sta')
     assert read_ledger(path).num_rows == 0
-    with Ledger(path) as ledger:
+    with Ledger(path, "r1") as ledger:
         ledger.append(written("c"))
     assert read_ledger(path)["identity"].to_pylist() == ["c"]
 
@@ -137,4 +137,4 @@ def test_every_fact_has_a_column() -> None:
 
 def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
-        Ledger(tmp_path / "absent" / "ledger.jsonl")
+        Ledger(tmp_path / "absent" / "ledger.jsonl", "r1")

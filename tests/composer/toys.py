@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from composer import results
 from composer.folder import DatasetFolder, image_name
-from composer.imaging import Facts
+from composer.imaging import Facts, Recipe
 from composer.ledger import Ledger, read_ledger
 from composer.plan import make_plan
 from composer.records import table_of
@@ -69,11 +69,11 @@ def written(identity: str, size: int = 10) -> Outcome:
         crop_box=[1.0, 0.0, 7.0, 5.0],
         flags=["upscaled"],
     )
-    return Outcome(ord(identity[0]), identity, "", bytes=size, sha256="ab", facts=facts)
+    return Outcome(ord(identity[0]), identity, "", f"{identity}.png", bytes=size, sha256="ab", facts=facts)
 
 
 def failed(identity: str, reason: str = "truncated") -> Outcome:
-    return Outcome(ord(identity[0]), identity, "", reason=reason, message="cut — short")
+    return Outcome(ord(identity[0]), identity, "", f"{identity}.png", reason=reason, message="cut — short")
 
 
 def joined(
@@ -82,8 +82,8 @@ def joined(
     """Return the results of records and outcomes; every image is there but for the deleted numbers."""
     plan = make_plan(table_of(records), settings(), Toy, None)
     numbers = dict(zip(plan["identity"].to_pylist(), plan["number"].to_pylist(), strict=True))
-    with Ledger(folder.ledger) as ledger:
+    with Ledger(folder.ledger, Recipe().digest) as ledger:
         for outcome in outcomes:
             ledger.append(replace(outcome, number=numbers.get(outcome.identity, -1)))
     present = {image_name(n, "jpg") for n in plan["number"].to_pylist() if n not in set(deleted)}
-    return results.join(plan, read_ledger(folder.ledger), present, "jpg")
+    return results.join(plan, read_ledger(folder.ledger), present, Recipe())
