@@ -33,10 +33,11 @@ def read_mapping(path: Path) -> YamlMapping:
     Raises
     ------
     UsageError
-        When the file cannot be read, is not YAML, or is not a mapping.
+        When the file cannot be read, is not YAML, has aliases, or is not a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
+        _refuse_aliases(path, text)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         values = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
@@ -47,6 +48,17 @@ def read_mapping(path: Path) -> YamlMapping:
     if not isinstance(root, yaml.MappingNode) or not isinstance(values, dict):
         raise UsageError(f"{path}: expected lines such as `MACHEX_PATH: machex_dataset`, found no mapping")
     return YamlMapping({str(key): value for key, value in values.items()}, *_locate(root))
+
+
+def _refuse_aliases(path: Path, text: str) -> None:
+    # Aliases of aliases take a few lines to stand for more than any memory holds (billion laughs).
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            line = event.start_mark.line + 1 if event.start_mark else "?"
+            raise UsageError(
+                f"{path}: line {line}: found the alias *{event.anchor}, which is not used here; write the "
+                "value itself"
+            )
 
 
 def _locate(root: yaml.MappingNode) -> tuple[dict[str, int], list[tuple[str, str]]]:

@@ -31,7 +31,7 @@ from processors.base import (
     walk_images,
 )
 from processors.base.chexpert_labels import OBSERVATIONS, Statements, Values, class_label, read_values
-from processors.base.reports import ReportArchive, report_of
+from processors.base.reports import ReportArchive, read_file, report_of
 
 _GROUP = re.compile(r"p1[0-9]")
 _PATIENT = re.compile(r"p(1[0-9]{7})")
@@ -596,7 +596,7 @@ class MimicCXR(Processor):
             read = self._report_archive.read(report_file)
         else:
             try:
-                read = (self.root / report_file).read_bytes()
+                read = read_file(self.root / report_file)
             except OSError as error:
                 # Of the same kind, without the path, which names a patient.
                 raise OSError(error.errno, error.strerror) from None

@@ -30,6 +30,7 @@ from processors.base import (
     walk_images,
 )
 from processors.base.json_files import read_json, text_of
+from processors.base.reports import read_file
 
 MANUAL, AUTOMATIC = "MeSH major", "MeSH automatic"
 # Every XML file has these four; Kaggle's table has them in lower case.
@@ -497,7 +498,7 @@ def _parse(path: Path) -> ElementTree.Element | None:
     """Return the root of a report in XML, None when the file is none."""
     parser = ElementTree.XMLParser(target=_Refuse())  # noqa: S314 -- see there
     try:
-        parser.feed(path.read_bytes())
+        parser.feed(read_file(path))
         citation: ElementTree.Element = parser.close()
     # The third is raised by encodings that Python does not know.
     except (OSError, ValueError, LookupError, ElementTree.ParseError):

@@ -7,10 +7,20 @@ import tarfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath, PureWindowsPath
+from typing import Self
 
 from processors.base.contract import Location, SourceError
 
 _NO_ENTRIES = ("__MACOSX", "lost+found")
+# What tarfile reads whole: long names and further fields of the next member, a few hundred bytes.
+_TAR_EXTENSIONS = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+_MOST_OF_TAR_EXTENSION = 1 << 20
 
 
 def entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -103,21 +113,35 @@ def tar_members(archive: Path, root: Path, suffixes: Sequence[str]) -> Iterator[
     Raises
     ------
     SourceError
-        When the archive is compressed, cut short or no tar file at all.
+        When the archive is compressed, cut short, made to mislead, or no tar file at all.
     """
     relative = archive.relative_to(root).as_posix()
     try:
-        with tarfile.open(archive, mode="r:") as tar:
+        with tarfile.open(archive, mode="r:", tarinfo=_TarHeader) as tar:
             for member in tar:
+                if member.size < 0:
+                    raise tarfile.ReadError("a member has a negative size")
                 name = member.name.rpartition("/")[2]
                 if not member.isreg() or name.startswith(".") or not name.lower().endswith(tuple(suffixes)):
                     continue
                 yield name, Location(relative, member.offset_data, member.size)
             _check_end(archive, tar.offset)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, OSError) as error:
         raise SourceError(
             f"{archive}: not readable as an uncompressed tar file ({error}); unpack it, or download it again"
         ) from error
+
+
+class _TarHeader(tarfile.TarInfo):
+    """A header that does not lead back, without end (CVE-2025-8194), nor has a name of gigabytes."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Return the header in a block; raise `tarfile.ReadError` when following it would do harm."""
+        header = super().frombuf(buf, encoding, errors)
+        if header.size < 0 or (header.type in _TAR_EXTENSIONS and header.size > _MOST_OF_TAR_EXTENSION):
+            raise tarfile.ReadError(f"a header announces {header.size:,} bytes")
+        return header
 
 
 def _check_end(archive: Path, offset: int) -> None:
@@ -152,7 +176,7 @@ def zip_members(archive: Path, root: Path, suffixes: Sequence[str]) -> Iterator[
             f"{archive}: not readable as a zip file ({error}); download it again, or move it away"
         ) from error
     for member in members:
-        name = member.filename.rpartition("/")[2]
+        name = base_name(member.filename)
         if name.startswith(".") or not name.lower().endswith(tuple(suffixes)):
             continue
         if member.flag_bits & _ZIP_ENCRYPTED or member.compress_type not in _ZIP_METHODS:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import os
 import re
+import stat
 import threading
 import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from processors.base.contract import Report, SourceError
+
+# Reports have some kilobytes.
+MAXIMUM_BYTES = 1 << 20
 
 _HEADING = re.compile(r"^[ \t]*([A-Z][A-Z ()/,&-]*[A-Z)])[ \t]*:", re.MULTILINE)
 # Which headings mean the same, as MIMIC-CXR's txt/section_parser.py has it.
@@ -38,6 +45,34 @@ def section(report: str, headings: Sequence[str]) -> str | None:
     for heading, end in zip(_HEADING.finditer(report), ends[1:], strict=True):
         if " ".join(heading[1].split()) in headings:
             text = " ".join(report[heading.end() : end].split())
+    return text
+
+
+def read_file(path: Path) -> bytes:
+    """Return what the file of a report holds.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read, is a device or a pipe, or larger than any report.
+    """
+    with open(path, "rb", opener=_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "a device or a pipe, a file was expected")
+        # Storage that fetches files from tape may refuse readers that do not wait.
+        os.set_blocking(file.fileno(), True)
+        return _read(file)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    # Who opens a pipe would wait for its other end.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _read(file: IO[bytes]) -> bytes:
+    text = file.read(MAXIMUM_BYTES + 1)
+    if len(text) > MAXIMUM_BYTES:
+        raise OSError(errno.EFBIG, f"more than {MAXIMUM_BYTES:,} bytes, which no report has")
     return text
 
 
@@ -69,7 +104,8 @@ class ReportArchive:
             try:
                 if tail not in self._members:
                     raise FileNotFoundError(f"{self._path}: no such report")
-                return self._archive.read(self._members[tail])
+                with self._archive.open(self._members[tail]) as file:
+                    return _read(file)
             except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
                 raise OSError(f"{self._path}: damaged or encrypted") from error
 

@@ -8,7 +8,8 @@ import io
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -32,6 +33,10 @@ def find_table(folders: Sequence[Path], *names: str) -> Path | None:
                 return folder / present[candidate]
     return None
 
+
+# Larger tables are refused before they fill the memory: the largest of the public releases has some 100 MB.
+MAXIMUM_BYTES = 1 << 29
+_PIECE = 1 << 20
 
 # gzip reports damage in all three of the first ways.
 _UNREADABLE = (
@@ -64,8 +69,8 @@ class Table:
     Raises
     ------
     SourceError
-        When the file cannot be read or is cut short, has no rows or lacks a column; the message names file,
-        expected and found.
+        When the file cannot be read, is cut short or too large, has no rows or lacks a column; the message
+        names file, expected and found.
     """
 
     def __init__(self, path: Path, *, columns: Sequence[str] = ()) -> None:
@@ -141,9 +146,10 @@ def read_text(path: Path, form: str = "text") -> str:
     Raises
     ------
     SourceError
-        When the file cannot be read as text.
+        When the file cannot be read as text, or is too large.
     """
     try:
+        _check_length(path)
         with _open_text(path) as file:
             return file.read()
     except _UNREADABLE as error:
@@ -174,7 +180,34 @@ def _unzip(path: Path) -> bytes:
         names = [name for name in packed.namelist() if not name.startswith("__MACOSX/")]
         if len(names) != 1:
             raise zipfile.BadZipFile(f"{len(names)} files inside, expected one table")
-        return packed.read(names[0])
+        # In pieces, as what is told of the length may be wrong.
+        with packed.open(names[0]) as file:
+            return b"".join(_pieces(file.read))
+
+
+def _check_length(path: Path) -> None:
+    """Refuse a file that is too large, or inflates to too much, before it is read into the memory."""
+    match path.suffix.lower():
+        case ".gz":
+            with gzip.open(path) as file:
+                deque(_pieces(file.read), maxlen=0)
+        case ".zip":
+            pass  # `_unzip` looks itself.
+        case _ if path.stat().st_size > MAXIMUM_BYTES:
+            raise _too_large()
+
+
+def _pieces(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    length = 0
+    while piece := read(_PIECE):
+        length += len(piece)
+        if length > MAXIMUM_BYTES:
+            raise _too_large()
+        yield piece
+
+
+def _too_large() -> OSError:
+    return OSError(f"more than {MAXIMUM_BYTES:,} bytes, which no table of a release has")
 
 
 def _is_cut(path: Path) -> bool:
@@ -195,6 +228,7 @@ def _is_cut(path: Path) -> bool:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     try:
+        _check_length(path)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             try:
