@@ -24,7 +24,8 @@ Edit config.yml, then run:  python machex.py -c config.yml
 """
 _EXIT_CODES = """\
 exit codes: 0 complete; 1 finished, but some images failed or are missing; 2 configuration, sources or command
-line are wrong, nothing was written; 3 the result cannot be written, or workers cannot run; 130 interrupted
+line are wrong, nothing was written; 3 the result cannot be written, or workers cannot run; 4 verify found
+damage; 130 interrupted
 """
 
 
@@ -46,6 +47,15 @@ def _add_compose(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "-o", "--output", metavar="FOLDER", help="with --limit: where contact sheets are put (this folder)"
     )
+    command.add_argument("--retry-failed", action="store_true", help="try what failed before, nothing else")
+    command.add_argument(
+        "--redo", action="store_true", help="make pictures again that were made with other settings"
+    )
+    command.add_argument(
+        "--prune",
+        action="store_true",
+        help="delete pictures that are no longer selected; with --dataset also a dataset that is null now",
+    )
 
 
 def _positive(text: str) -> int:
@@ -57,6 +67,13 @@ def _positive(text: str) -> int:
 def _add_plan(command: argparse.ArgumentParser) -> None:
     _add_configuration(command)
     command.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _add_verify(command: argparse.ArgumentParser) -> None:
+    _add_configuration(command)
+    command.add_argument("--deep", action="store_true", help="read every picture: finds what looks right")
+    command.add_argument("--sources", action="store_true", help="also look for sources that changed since")
+    command.add_argument("--repair", action="store_true", help="make again what is bad, from the sources")
 
 
 def _add_demo(command: argparse.ArgumentParser) -> None:
@@ -72,6 +89,7 @@ _COMMANDS = {
     "compose": ("write the collection (the default)", _add_compose),
     "plan": ("look at everything before a run, write nothing", _add_plan),
     "index": ("write the index files anew, after a move or a corrected table", _add_configuration),
+    "verify": ("compare the collection with what was written", _add_verify),
     "demo": ("compose made-up miniatures of all sources", _add_demo),
     "datasets": ("list what is supported", _add_datasets),
 }
@@ -120,6 +138,13 @@ def _set_up_log(parsed: argparse.Namespace) -> None:
     logging.getLogger("composer").setLevel(level)
 
 
+def _set_up_signals() -> None:
+    """Let SIGTERM and a closed terminal end a command as Ctrl-C does; ``nohup`` stays in force."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+
+
 def _run(parsed: argparse.Namespace) -> int:
     try:
         # Only now are the heavy modules loaded, when the arguments are right.
@@ -147,6 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(_with_default(sys.argv[1:] if arguments is None else arguments))
     _set_up_streams()
     _set_up_log(parsed)
+    _set_up_signals()
     return _run(parsed)
 
 

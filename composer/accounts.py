@@ -40,6 +40,8 @@ class Accounts:
         Records of the source, counted as they were read.
     indexed
         Rows of the index.
+    unselected
+        Pictures on the disk that the configuration does not select any more.
     by_status, by_rule, by_reason, by_flag
         Counts of all images by status, of those left out by rule, of the failed by reason, and of the
         flags on those written.
@@ -50,6 +52,7 @@ class Accounts:
     dataset: str
     found: int
     indexed: int
+    unselected: int
     by_status: Counter[str]
     by_rule: Counter[str]
     by_reason: Counter[str]
@@ -73,7 +76,9 @@ class Accounts:
             )
 
 
-def account(dataset: str, found: int, repeated: int, results: pa.Table, index: pa.Table) -> Accounts:
+def account(
+    dataset: str, found: int, repeated: int, unselected: int, results: pa.Table, index: pa.Table
+) -> Accounts:
     """Count the results of a dataset and the flags of its index, and check that they add up.
 
     Parameters
@@ -82,12 +87,15 @@ def account(dataset: str, found: int, repeated: int, results: pa.Table, index: p
         Records of the source, counted as they were read.
     repeated
         Those among them that name an image again; they count as left out.
+    unselected
+        Pictures on the disk that are not in the index, nor going to be.
     """
     statuses, rules = planned_counts(results, repeated)
     accounts = Accounts(
         dataset,
         found,
         index.num_rows,
+        unselected,
         statuses,
         rules,
         _count(results.filter(pc.equal(results["status"], Status.FAILED))["reason"]),
@@ -151,13 +159,14 @@ def status_table(
     if len(counts) > 1:
         found = sum(found for _, found, _ in counts)
         lines.append(_line("all", found, sum((by_status for _, _, by_status in counts), Counter()), statuses))
+    return aligned(lines)
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Return cells as a table: the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
-        "  ".join(
-            cell.ljust(width) if place == 0 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
+        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines
     )
 
 
@@ -166,15 +175,19 @@ def _line(name: str, found: int, by_status: Counter[str], statuses: Sequence[str
 
 
 def _details(accounts: Accounts) -> list[str]:
+    kept = (
+        f"{accounts.dataset}: {accounts.unselected:,} pictures are kept that are not selected (see --prune)"
+    )
     kinds = (
         ("left out", accounts.by_rule),
         ("failed", accounts.by_reason),
         ("flags", accounts.by_flag),
         ("odd films", accounts.by_photometric),
     )
-    return [
+    details = [
         f"{accounts.dataset}, {kind}: "
         + ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
         for kind, counts in kinds
         if counts
     ]
+    return [*details, kept] if accounts.unselected else details

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from composer import results
-from composer.accounts import Accounts, account
+from composer.accounts import Accounts
 from composer.datasets import Dataset
-from composer.errors import Interrupted, OutputError
-from composer.folder import IMAGES_PER_FOLDER, image_name
-from composer.index import write_index
-from composer.ledger import Ledger, read_ledger
+from composer.errors import OutputError
+from composer.finish import finish
+from composer.hold import Hold
+from composer.interruption import Interruption, postponed_interrupts
+from composer.ledger import Ledger
+from composer.lock import LockLost
 from composer.plan import write_plan
 from composer.pool import Lost, Pool
-from composer.records import SOURCE_COLUMNS, source_of
-from composer.sample import spread
-from composer.status import Status
-from composer.worker import CRASHED, WARM, Outcome, Task, make_image
+from composer.request import EVERYTHING, Request, to_make
+from composer.space import Space
+from composer.tasks import lost_image, tasks
+from composer.worker import WARM, Outcome, Task, make_image
 
 
 def compose(
-    datasets: Sequence[Dataset], workers: int, *, progress: bool, limit: int | None = None
+    datasets: Sequence[Dataset], workers: int, *, progress: bool, request: Request = EVERYTHING
 ) -> list[Accounts]:
     """Write what is missing of each dataset, and its index; return the accounts in the same order.
 
@@ -42,115 +41,120 @@ def compose(
         How many processes convert images.
     progress
         Whether to show a bar.
-    limit
-        Write so many images of each dataset at most, a sample of its kinds; all when None.
 
     Raises
     ------
     OutputError
-        When the result cannot be written.
+        When the result cannot be written, or another run writes there.
     Interrupted
         After Ctrl-C; the index of what is done has been written.
     """
     accounts = []
-    current = None
-    try:
+    with postponed_interrupts() as interruption, Hold(datasets) as hold:
         for dataset in datasets:
             _begin(dataset)
         with Pool(make_image, workers, WARM) as pool:
             for dataset in datasets:
-                current = dataset
-                _write_images(dataset, pool, limit, progress=progress)
-                accounts.append(finish(dataset))
-    except KeyboardInterrupt as interrupt:
-        if current is not None:
-            finish(current)
-        raise Interrupted("interrupted; run the same command again to go on") from interrupt
-    except OutputError:
-        # Where there still is room, the index of what is done.
-        with suppress(OutputError):
-            if current is not None:
-                finish(current)
-        raise
+                interruption.check()
+                run = _Run(dataset, pool, workers, hold, interruption)
+                accounts.append(_compose(run, request, progress=progress))
+        interruption.check()
     return accounts
 
 
-def finish(dataset: Dataset) -> Accounts:
-    """Write index and failures from the plan, the ledger and what is there, and return the accounts."""
-    joined = _results(dataset)
-    index = write_index(dataset.folder, joined, dataset.processor, dataset.recipe.extension)
-    results.write_failures(dataset.folder, joined)
-    return account(dataset.name, dataset.found, dataset.repeated, joined, index)
+@dataclass(frozen=True)
+class _Run:
+    """What it takes to write the images of a dataset, and what may end that early."""
 
-
-def sample_index(dataset: Dataset, limit: int) -> pa.Table:
-    """Return the rows of the index of a dataset's sample, those of them that are written."""
-    rows, _ = spread(dataset.plan, limit)
-    index = pq.read_table(dataset.folder.index_parquet)
-    return index.filter(pc.is_in(index["id"], dataset.plan["number"].take(rows).combine_chunks()))
-
-
-def _results(dataset: Dataset) -> pa.Table:
-    ledger, present = read_ledger(dataset.folder.ledger), dataset.folder.listed_images()
-    return results.join(dataset.plan, ledger, present, dataset.recipe)
+    dataset: Dataset
+    pool: Pool[Task, Outcome]
+    workers: int
+    hold: Hold
+    interruption: Interruption
 
 
 def _begin(dataset: Dataset) -> None:
-    """Write the plan, and an index if there is none: readers expect one in every folder of a collection."""
-    _make_folder(dataset.folder.path)
-    write_plan(dataset.folder.plan, dataset.plan, dataset.previous_plan, dataset.recipe.as_dict())
-    if not dataset.folder.index_json.exists():
+    """Bring a folder into the state in which images can be written; see docs/durability.md for the order.
+
+    An index is written when there is none, for readers expect one in every folder of a collection; and when
+    the pictures that it describes are going to be replaced.
+    """
+    folder = dataset.folder
+    if dataset.is_redone or not folder.index_json.exists():
         finish(dataset)
+    write_plan(folder.plan, dataset.plan, dataset.previous_plan, dataset.recipe.as_dict())
 
 
-def _make_folder(path: Path) -> None:
+def _compose(run: _Run, request: Request, *, progress: bool) -> Accounts:
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        _check_there(run.dataset)
+        _write_images(run, to_make(run.dataset, request), progress=progress)
+    except LockLost:
+        # The folder is another run's now.
+        raise
+    except OutputError:
+        # Where there still is room, the index of what is done.
+        with suppress(OutputError):
+            _check_there(run.dataset)
+            finish(run.dataset)
+        raise
+    _check_there(run.dataset)
+    return finish(run.dataset, prune=request.prune)
+
+
+def _check_there(dataset: Dataset) -> None:
+    """Raise `OutputError` when the plan is gone, as with its disk: nothing is written below a mount point."""
+    plan = dataset.folder.plan
+    try:
+        plan.stat()
     except OSError as error:
-        raise OutputError.not_writable(path, error) from error
+        raise OutputError(
+            f"{plan} is gone ({os.strerror(error.errno or 0)}): was the disk unmounted? Bring it back, then "
+            "run the same command again"
+        ) from error
 
 
-def _write_images(dataset: Dataset, pool: Pool[Task, Outcome], limit: int | None, *, progress: bool) -> None:
-    rows = unwritten(dataset, limit)
-    for number in pc.unique(pc.divide(rows["number"], IMAGES_PER_FOLDER)).to_pylist():
-        _make_folder((dataset.folder.path / image_name(number * IMAGES_PER_FOLDER, "")).parent)
+def _write_images(run: _Run, rows: pa.Table, *, progress: bool) -> None:
+    folder = run.dataset.folder
+    folder.make_image_folders(rows["number"].to_pylist())
+    waiting = _Waiting(run, tasks(run.dataset, rows))
     failed = 0
     with (
-        Ledger(dataset.folder.ledger, dataset.recipe.digest) as ledger,
-        tqdm(total=rows.num_rows, desc=dataset.name, unit="img", disable=not progress) as bar,
+        Ledger(folder.ledger, run.dataset.recipe.digest) as ledger,
+        tqdm(total=rows.num_rows, desc=run.dataset.name, unit="img", disable=not progress) as bar,
     ):
-        for task, result in pool.map(tasks(dataset, rows)):
-            outcome = crashed(task, result) if isinstance(result, Lost) else result
+        for task, result in run.pool.map(waiting):
+            run.hold.check()
+            outcome = lost_image(task, result) if isinstance(result, Lost) else result
             ledger.append(outcome)
+            waiting.space.note(outcome.bytes)
             failed += outcome.reason is not None
             bar.set_postfix(failed=failed, refresh=False)
             bar.update()
+    if waiting.error is not None:
+        raise waiting.error
 
 
-def unwritten(dataset: Dataset, limit: int | None = None) -> pa.Table:
-    """Return the rows of the plan that are still to be written; with a limit, those of that sample."""
-    chosen = pc.equal(dataset.plan["status"], Status.TO_WRITE)
-    if limit is not None:
-        # The same at every run, whatever is written already.
-        rows, _ = spread(dataset.plan, limit)
-        chosen = pa.array(np.isin(np.arange(dataset.plan.num_rows), rows))
-    unwritten = pc.not_equal(_results(dataset)["status"], Status.WRITTEN)
-    return dataset.plan.filter(pc.and_(chosen, unwritten))
+class _Waiting:
+    """The tasks that were not begun yet: no more of them when the run is to end, or the disk is nearly full.
 
+    What is in flight then is finished first; ``error`` says afterwards why there were no more.
+    """
 
-def tasks(dataset: Dataset, rows: pa.Table) -> Iterator[Task]:
-    """Yield what a worker needs to know of each row of the dataset's plan."""
-    for batch in rows.select(["number", "identity", "carrier", *SOURCE_COLUMNS]).to_batches(
-        max_chunksize=10_000
-    ):
-        for row in batch.to_pylist():
-            target = dataset.folder.path / image_name(row["number"], dataset.recipe.extension)
-            source = source_of(dataset.processor.root, row)
-            names = row["number"], row["identity"], row["carrier"], row["source"]
-            yield Task(*names, source, str(target), dataset.recipe)
+    def __init__(self, run: _Run, items: Iterator[Task]) -> None:
+        self._run = run
+        self._items = items
+        # The pool holds two items of each worker; as many again may be drawn between two looks.
+        self.space = Space(run.dataset.folder.path, run.dataset.folder.ledger, in_flight=4 * run.workers)
+        self.error: OutputError | None = None
 
-
-def crashed(task: Task, lost: Lost) -> Outcome:
-    """Return what came of an image whose workers died."""
-    message = f"the process that read it ended twice (exit code {lost.exit_code}); fetch the file again"
-    return Outcome(task.number, task.identity, task.carrier, task.file, reason=CRASHED, message=message)
+    def __iter__(self) -> Iterator[Task]:
+        for item in self._items:
+            if self._run.interruption.requested:
+                return
+            try:
+                self.space.check()
+            except OutputError as error:
+                self.error = error
+                return
+            yield item

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +11,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from composer.checksums import add_checksums
 from composer.errors import MaCheXError, UsageError
 from composer.folder import DatasetFolder
 from composer.header_views import look_up_views
 from composer.imaging import Recipe
-from composer.plan import check_recipe, make_plan, read_plan, vanished
+from composer.ledger import read_ledger
+from composer.lock import check_not_held
+from composer.plan import make_plan, read_plan, recipe_of, vanished
 from composer.records import table_of
 from composer.settings import Settings
+from composer.status import Status
 from composer.yaml_file import did_you_mean
 from processors import all_processors
 from processors.base import Processor, SourceError
@@ -45,21 +49,34 @@ class Dataset:
         """The name of the output folder, by which users call the dataset."""
         return self.processor.folder
 
+    @property
+    def is_redone(self) -> bool:
+        """Whether the pictures of the run before were made by another recipe."""
+        return self.previous_plan is not None and recipe_of(self.previous_plan) != self.recipe.as_dict()
 
-def open_datasets(settings: Settings, names: Sequence[str] = ()) -> list[Dataset]:
+
+def check_free(settings: Settings, names: Sequence[str] = ()) -> None:
+    """Raise `OutputError` when another run writes one of the selected datasets: before hours of reading."""
+    for processor in _selected(settings, names):
+        check_not_held(DatasetFolder(settings.machex_path / processor.folder).lock)
+
+
+def open_datasets(settings: Settings, names: Sequence[str] = (), *, redo: bool = False) -> list[Dataset]:
     """Read the tables and folders of every selected dataset and plan it; nothing is written.
 
     Parameters
     ----------
     names
         Folder names of the datasets to take; all that are configured when empty.
+    redo
+        Whether pictures that were made by another recipe may be replaced; else they are a problem.
 
     Raises
     ------
     UsageError
         When any of them cannot be composed; the message has the problems of all.
     """
-    datasets, problems = survey(settings, names)
+    datasets, problems = survey(settings, names, redo=redo)
     if problems:
         raise UsageError("nothing was written, because these sources cannot be used:", problems)
     for dataset in datasets:
@@ -67,7 +84,9 @@ def open_datasets(settings: Settings, names: Sequence[str] = ()) -> list[Dataset
     return datasets
 
 
-def survey(settings: Settings, names: Sequence[str] = ()) -> tuple[list[Dataset], list[str]]:
+def survey(
+    settings: Settings, names: Sequence[str] = (), *, redo: bool = False
+) -> tuple[list[Dataset], list[str]]:
     """Return the selected datasets that can be composed, and the problems of those that cannot.
 
     Parameters are those of `open_datasets`.
@@ -80,7 +99,7 @@ def survey(settings: Settings, names: Sequence[str] = ()) -> tuple[list[Dataset]
     datasets, problems = [], []
     for processor in _selected(settings, names):
         try:
-            datasets.append(_open(processor, settings))
+            datasets.append(_open(processor, settings, redo=redo))
         except (SourceError, MaCheXError, OSError) as error:
             problems.append(f"{processor.config_key}: {error}")
         except UnicodeEncodeError:
@@ -99,23 +118,48 @@ def _selected(settings: Settings, names: Sequence[str]) -> list[type[Processor]]
     return [processor for name, processor in configured.items() if not names or name in names]
 
 
-def _open(processor_type: type[Processor], settings: Settings) -> Dataset:
+def _open(processor_type: type[Processor], settings: Settings, *, redo: bool) -> Dataset:
     root = settings.root(processor_type)
     assert root is not None
     folder = DatasetFolder(settings.machex_path / processor_type.folder)
     folder.check_own()
     recipe = settings.recipe(processor_type)
     previous = read_plan(folder.plan)
-    check_recipe(folder.plan, previous, recipe.as_dict())
+    if previous is not None and not redo:
+        _check_recipe(folder, recipe_of(previous), recipe)
     processor = _recognised(processor_type, root)
     records = table_of(processor.records())
     unique = _first_of_each(records)
     if settings.frontal_only:
         unique = look_up_views(unique, processor)
     plan = make_plan(unique, settings, processor_type, previous)
+    if settings.checksums:
+        plan, uncompared = add_checksums(plan, processor)
+        processor.warnings += uncompared
     _check_files(processor, plan)
     repeated = records.num_rows - unique.num_rows
     return Dataset(processor, folder, recipe, records.num_rows, repeated, plan, previous)
+
+
+def _check_recipe(folder: DatasetFolder, before: Mapping[str, object], recipe: Recipe) -> None:
+    """Raise `UsageError` when the pictures were made with other settings: a collection has one recipe."""
+    now = recipe.as_dict()
+    changed = [
+        f"{_setting(key)} was {before.get(key)}, is {now[key]}" for key in now if before.get(key) != now[key]
+    ]
+    if changed:
+        pictures = pc.sum(pc.equal(read_ledger(folder.ledger)["status"], Status.WRITTEN)).as_py() or 0
+        raise UsageError(
+            f"{folder.path} was made with other settings ({'; '.join(changed)}), which touches "
+            f"{pictures:,} pictures; restore the settings, make these pictures again with --redo, or choose "
+            "another MACHEX_PATH"
+        )
+
+
+def _setting(key: str) -> str:
+    """Return the name in the configuration of a part of the recipe."""
+    names = {"size": "IMAGE_SIZE", "arithmetic": "the version of MaCheX's own arithmetic"}
+    return names.get(key, key.upper())
 
 
 def _recognised(processor_type: type[Processor], root: Path) -> Processor:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from composer.errors import UsageError
+from composer.errors import OutputError, UsageError
 
 IMAGES_PER_FOLDER = 10_000
 
@@ -52,8 +53,28 @@ class DatasetFolder:
         """One line per attempt."""
         return self.path / "ledger.jsonl"
 
+    @property
+    def lock(self) -> Path:
+        """There while a run writes here."""
+        return self.path / "lock"
+
+    def make(self) -> None:
+        """Make the folder, and those above it; raise `OutputError` when that cannot be done."""
+        _make(self.path)
+
+    def make_image_folders(self, numbers: Iterable[int]) -> None:
+        """Make the folders of the images with these numbers, but not the dataset's: its disk may have gone.
+
+        Raises
+        ------
+        OutputError
+            When that cannot be done.
+        """
+        for folder in sorted({number // IMAGES_PER_FOLDER for number in numbers}):
+            _make((self.path / image_name(folder * IMAGES_PER_FOLDER, "")).parent, parents=False)
+
     def listed_images(self) -> set[str]:
-        """Return the image files that are there, as `image_name` gives them: one listing per folder."""
+        """Return the files in the folders of images, named as by `image_name`: one listing per folder."""
         folders = [entry for entry in self.path.glob("[0-9]*") if entry.is_dir()]
         # Names only: a million Path objects take seconds.
         return {f"{folder.name}/{name}" for folder in folders for name in os.listdir(folder)}  # noqa: PTH208
@@ -70,3 +91,10 @@ class DatasetFolder:
                 "it, or the plan was lost, and new numbers would not agree with it; choose another "
                 "MACHEX_PATH, move the folder away, or restore the plan"
             )
+
+
+def _make(path: Path, *, parents: bool = True) -> None:
+    try:
+        path.mkdir(parents=parents, exist_ok=True)
+    except OSError as error:
+        raise OutputError.not_writable(path, error) from error

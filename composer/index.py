@@ -65,7 +65,7 @@ def write_index(folder: DatasetFolder, results: pa.Table, processor: Processor, 
     written = results.filter(pc.equal(results["status"], Status.WRITTEN))
     written = fill_reports(written, processor.read_report, processor.folder)
     rows = _index_rows(written, processor, extension)
-    with atomic_write(folder.index_parquet) as file:
+    with atomic_write(folder.index_parquet, durable=True) as file:
         pq.write_table(rows, file, compression="zstd")
     _write_json(folder.index_json, rows, processor.machex_fields)
     return rows
@@ -109,7 +109,7 @@ def _with_flag(flags: pa.ChunkedArray | pa.Array, name: str, raised: pa.ChunkedA
 def _write_json(path: Path, rows: pa.Table, machex_fields: Sequence[str]) -> None:
     """Write MaCheX's index, row by row: a million entries as one object would take gigabytes."""
     columns = ["id", "path", "key", "view", "split", *machex_fields]
-    with atomic_write(path) as file:
+    with atomic_write(path, durable=True) as file:
         file.write(b"{")
         separator = b"\n"
         for batch in rows.select(columns).to_batches(max_chunksize=10_000):

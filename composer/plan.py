@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from composer.errors import OutputError, UsageError
+from composer.errors import OutputError
 from composer.settings import Settings
 from composer.status import Status
 from composer.storage import atomic_write
@@ -112,8 +112,9 @@ def read_plan(path: Path) -> pa.Table | None:
         return None
     try:
         plan = pq.read_table(path)
+        json.loads(plan.schema.metadata[_RECIPE])
         return plan.select(_COLUMNS).replace_schema_metadata({_RECIPE: plan.schema.metadata[_RECIPE]})
-    except (OSError, pa.ArrowInvalid, KeyError, TypeError) as error:
+    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
         raise OutputError(f"{path}: damaged ({error}); restore it, or choose another MACHEX_PATH") from error
 
 
@@ -125,7 +126,7 @@ def write_plan(path: Path, plan: pa.Table, previous: pa.Table | None, recipe: di
         status = pa.array([Status.VANISHED] * gone.num_rows, pa.string())
         gone = gone.set_column(gone.schema.get_field_index("status"), "status", status)
         kept = pa.concat_tables([kept, gone.cast(kept.schema)])
-    with atomic_write(path) as file:
+    with atomic_write(path, durable=True) as file:
         pq.write_table(kept.replace_schema_metadata({_RECIPE: json.dumps(recipe).encode()}), file)
 
 
@@ -134,19 +135,7 @@ def vanished(plan: pa.Table, previous: pa.Table) -> pa.ChunkedArray:
     return pc.invert(pc.is_in(previous["identity"], plan["identity"].combine_chunks()))
 
 
-def check_recipe(path: Path, previous: pa.Table | None, recipe: dict[str, Any]) -> None:
-    """Raise `UsageError` when the images in the folder were made with other settings.
-
-    Two recipes in one collection would mix pictures that do not belong together.
-    """
-    if previous is None:
-        return
-    before = json.loads((previous.schema.metadata or {}).get(_RECIPE, b"{}"))
-    changed = [
-        f"{key}: was {before.get(key)}, is {recipe[key]}" for key in recipe if before.get(key) != recipe[key]
-    ]
-    if changed:
-        raise UsageError(
-            f"{path.parent} was made with other settings; restore them, or choose another MACHEX_PATH:",
-            changed,
-        )
+def recipe_of(previous: pa.Table) -> dict[str, Any]:
+    """Return the recipe that was planned with, as `composer.imaging.Recipe.as_dict` gave it."""
+    recipe: dict[str, Any] = json.loads(previous.schema.metadata[_RECIPE])
+    return recipe

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from pydicom.uid import UID
 
 from composer.accounts import planned_counts
-from composer.compose import crashed, tasks, unwritten
 from composer.datasets import Dataset, warnings_of
 from composer.header_views import read_headers
 from composer.pool import Lost, Pool
 from composer.records import SOURCE_COLUMNS
+from composer.request import to_make
 from composer.sample import spread
+from composer.tasks import lost_image, tasks
 from composer.worker import WARM, Outcome, Task, try_image
 
 # How many images of a dataset are decoded; at how many more it is looked which coding they have, or whether
@@ -85,7 +86,7 @@ def _preview(dataset: Dataset, pool: Pool[Task, Outcome], workers: int) -> Previ
     rare, looked_for, absent = _look_at_files(dataset)
     rows = np.concatenate([chosen, np.setdiff1d(rare, chosen)])
     outcomes = _try(dataset, rows, pool)
-    to_do = unwritten(dataset).num_rows
+    to_do = to_make(dataset).num_rows
     by_status, by_rule = planned_counts(dataset.plan, dataset.repeated)
     weighted = [
         (outcome, weight)
@@ -124,7 +125,7 @@ def _try(dataset: Dataset, rows: NDArray[np.int64], pool: Pool[Task, Outcome]) -
     row_of = dict(zip(dataset.plan["number"].take(rows).to_pylist(), rows.tolist(), strict=True))
     outcomes = {}
     for task, result in pool.map(tasks(dataset, dataset.plan.take(rows))):
-        outcomes[row_of[task.number]] = crashed(task, result) if isinstance(result, Lost) else result
+        outcomes[row_of[task.number]] = lost_image(task, result) if isinstance(result, Lost) else result
     return outcomes
 
 

@@ -46,6 +46,8 @@ SCHEMA = pa.schema(
         pa.field("source_offset", pa.int64()),
         pa.field("source_size", pa.int64()),
         pa.field("source_zipped", pa.bool_()),
+        # Null where the file is not to be compared; see `composer.checksums`.
+        pa.field("source_sha256", pa.string()),
         pa.field("carrier", pa.string(), nullable=False),
         # Null where the header that tells it cannot be read.
         pa.field("view", pa.string()),
@@ -99,13 +101,20 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 # What a `Source` is made of.
-SOURCE_COLUMNS = ("source", "source_offset", "source_size", "source_zipped", "original_bits_stored")
+SOURCE_COLUMNS = (
+    "source",
+    "source_offset",
+    "source_size",
+    "source_zipped",
+    "original_bits_stored",
+    "source_sha256",
+)
 
 
 def source_of(root: Path, row: Mapping[str, Any]) -> Source:
     """Return where the image of a row with `SOURCE_COLUMNS` lies."""
-    path, offset, size, zipped, bits = (row[column] for column in SOURCE_COLUMNS)
-    return Source(str(root / path), offset, size, bool(zipped), bits)
+    path, offset, size, zipped, bits, sha256 = (row[column] for column in SOURCE_COLUMNS)
+    return Source(str(root / path), offset, size, bool(zipped), bits, sha256)
 
 
 def _columns(batch: list[Record]) -> list[pa.Array]:
@@ -133,6 +142,8 @@ def _cells(column: str, batch: list[Record]) -> list[object]:
             return [record.file and record.file.size for record in batch]
         case "source_zipped":
             return [record.file and record.file.zipped for record in batch]
+        case "source_sha256":
+            return [None] * len(batch)
         case "report":
             return [record.report and record.report.text for record in batch]
         case "findings" | "impression":

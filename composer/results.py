@@ -59,7 +59,7 @@ def write_failures(folder: DatasetFolder, results: pa.Table) -> None:
     if not bad.num_rows:
         folder.failures.unlink(missing_ok=True)
         return
-    with atomic_write(folder.failures) as file:
+    with atomic_write(folder.failures, durable=True) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
         writer = csv.writer(text)
         writer.writerow(["identity", "key", "source", "class", "message"])

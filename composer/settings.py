@@ -113,7 +113,7 @@ class Settings(BaseModel):
     invert: Annotated[tuple[str, ...], BeforeValidator(_sources)] = ()
     allow_missing: bool = False
     fast_decode: Annotated[bool, AfterValidator(_not_yet)] = False
-    checksums: Annotated[bool, AfterValidator(_not_yet)] = False
+    checksums: bool = False
     scheduler: NotYet = None
 
     def root(self, processor: type[Processor]) -> Path | None:
@@ -141,8 +141,13 @@ def settings_model() -> type[Settings]:
     return create_model("ConfiguredSettings", __base__=Settings, **roots)
 
 
-def load_settings(path: Path) -> Settings:
+def load_settings(path: Path, *, roots_needed: bool = True) -> Settings:
     """Read and check a configuration file.
+
+    Parameters
+    ----------
+    roots_needed
+        Whether at least one dataset must be selected.
 
     Raises
     ------
@@ -150,7 +155,7 @@ def load_settings(path: Path) -> Settings:
         With every problem of the file, each with its line, what was found and what is valid.
     """
     mapping = read_mapping(path)
-    problems = [*mapping.problems, *_check_selection(mapping.values)]
+    problems = [*mapping.problems, *(_check_selection(mapping.values) if roots_needed else [])]
     try:
         settings = settings_model().model_validate(mapping.values)
     except ValidationError as error:

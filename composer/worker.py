@@ -6,17 +6,21 @@ import hashlib
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
-from composer.imaging import Conversion, Facts, Recipe, Refusal, Source, convert
+from composer.imaging import Conversion, Facts, Recipe, Refusal, Source, convert_loaded, load
+from composer.limits import computing
 from composer.storage import atomic_write
 
 # Reasons beside those of `composer.imaging.Reason`.
-CRASHED, OUT_OF_MEMORY, UNEXPECTED = "crashed", "out of memory", "unexpected"
+CRASHED, OUT_OF_MEMORY, TIMED_OUT, UNEXPECTED = "crashed", "out of memory", "timed out", "unexpected"
 
 # To be loaded before workers are forked.
 WARM = ("composer.imaging.warm",)
 
-_TOO_LITTLE_MEMORY = "the memory of this machine is too small for the image; lower NUM_WORKERS and run again"
+_TOO_LITTLE_MEMORY = (
+    "the memory of this machine is too small for the image; lower NUM_WORKERS and run with --retry-failed"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,10 @@ def make_image(task: Task) -> Outcome:
     conversion = _convert(task)
     if isinstance(conversion, Outcome):
         return conversion
+    start = perf_counter()
     with atomic_write(Path(task.target)) as file:
         file.write(conversion.data)
+    conversion.facts.write_ms = round((perf_counter() - start) * 1000, 3)
     return _done(task, conversion)
 
 
@@ -78,7 +84,9 @@ def try_image(task: Task) -> Outcome:
 
 def _convert(task: Task) -> Conversion | Outcome:
     try:
-        return convert(task.source, task.recipe)
+        loaded = load(task.source)
+        with computing():
+            return convert_loaded(loaded, task.recipe)
     except Refusal as refusal:
         return Outcome(*_names(task), reason=str(refusal.reason), message=refusal.message)
     except MemoryError:

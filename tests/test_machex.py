@@ -6,12 +6,10 @@ import os
 import pty
 import re
 import shutil
-import signal
 import struct
 import subprocess
 import sys
 import termios
-import time
 from pathlib import Path
 
 import pytest
@@ -148,39 +146,6 @@ def test_index_of_nothing_is_a_mistake(demo: Path, tmp_path: Path) -> None:
     assert "nothing has been composed yet" in result.stderr
 
 
-def test_interrupt_keeps_what_is_done_and_the_next_run_completes_it(demo: Path, tmp_path: Path) -> None:
-    config = copied(demo, tmp_path)
-    # Enough copies of the films that the run is still busy when the signal comes.
-    train = tmp_path / "sources/vindrcxr/train"
-    for film in list(train.glob("*.dicom")):
-        for copy in range(40):
-            os.link(film, train / f"{film.stem}{copy}.dicom")
-    for table in (tmp_path / "sources/vindrcxr/annotations").iterdir():
-        table.unlink()
-    process = subprocess.Popen(
-        [sys.executable, str(REPOSITORY / "machex.py"), "-c", str(config), "--dataset", "vindrcxr"],
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    ledger = tmp_path / "machex_dataset/vindrcxr/ledger.jsonl"
-    deadline = time.monotonic() + 60
-    while not (ledger.exists() and ledger.stat().st_size) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    # Ctrl-C at a terminal reaches the whole process group.
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert "run the same command again" in errors
-    assert "Traceback" not in errors
-    done = len(index(tmp_path / "machex_dataset", "vindrcxr"))
-    assert done > 0
-    result = machex("-c", str(config), "--dataset", "vindrcxr")
-    assert result.returncode == 0, result.stderr
-    assert len(index(tmp_path / "machex_dataset", "vindrcxr")) > done
-    assert not list((tmp_path / "machex_dataset").rglob("*.part"))
-
-
 def test_closed_standard_error_ends_no_run(demo: Path, tmp_path: Path) -> None:
     # As under cron and in daemons.
     config = copied(demo, tmp_path)
@@ -245,7 +210,7 @@ def test_workers_are_as_quick_to_start_from_another_folder(demo: Path, tmp_path:
     # The module of the workers is loaded once in the process they are forked from: it must be found.
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from composer.pool import Pool\n"
-        "from tests.composer.test_pool import parent_has_loaded_this\n"
+        "from tests.composer.test_processes import parent_has_loaded_this\n"
         "if __name__ == '__main__':\n"
         "    with Pool(parent_has_loaded_this, 1) as pool: print(list(pool.map([0])))\n"
     )

@@ -10,12 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from composer.accounts import Accounts, closing_table, planned_counts, status_table
-from composer.compose import compose, sample_index
+from composer.compose import compose
 from composer.contact_sheet import MAXIMUM_PICTURES, write_contact_sheet
-from composer.datasets import open_datasets
+from composer.datasets import check_free, open_datasets
 from composer.errors import UsageError
+from composer.finish import sample_index
+from composer.request import EVERYTHING, Request
 from composer.settings import Settings, load_settings
 from composer.status import Status
+from composer.unconfigured import delete_unconfigured, unconfigured
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +28,12 @@ def run(arguments: Namespace) -> int:
     settings = load_settings(Path(arguments.config))
     log.debug("%s", settings)
     sheets = _folder_of_sheets(arguments.limit, arguments.output)
+    names = delete_unconfigured(settings, arguments.dataset) if arguments.prune else arguments.dataset
+    if arguments.dataset and not names:
+        return 0
+    request = Request(arguments.limit, arguments.retry_failed, arguments.prune)
     return compose_and_report(
-        settings, arguments.dataset, quiet=arguments.quiet, limit=arguments.limit, sheets=sheets
+        settings, names, quiet=arguments.quiet, request=request, redo=arguments.redo, sheets=sheets
     )
 
 
@@ -47,24 +54,28 @@ def compose_and_report(
     names: Sequence[str],
     *,
     quiet: bool,
-    limit: int | None = None,
+    request: Request = EVERYTHING,
+    redo: bool = False,
     sheets: Path | None = None,
 ) -> int:
     """Compose the named datasets of a configuration, all when none is named; return the exit code.
 
-    With a limit only a sample of so many images of each is written; where ``sheets`` is a folder, a contact
-    sheet of each dataset's sample is put there.
+    Where ``sheets`` is a folder, a contact sheet of each dataset's sample is put there.
     """
-    datasets = open_datasets(settings, names)
+    check_free(settings, names)
+    datasets = open_datasets(settings, names, redo=redo)
     counts = [(each.name, each.found, planned_counts(each.plan, each.repeated)[0]) for each in datasets]
     log.info("planned:\n%s\n", status_table(counts))
+    if not names:
+        for name in unconfigured(settings):
+            log.warning("%s is in the collection but not in the configuration: it stays as it is", name)
     progress = sys.stderr.isatty() and not quiet
-    accounts = compose(datasets, settings.num_workers, progress=progress, limit=limit)
+    accounts = compose(datasets, settings.num_workers, progress=progress, request=request)
     exit_code = report(accounts, settings)
-    if sheets is not None and limit is not None:
+    if sheets is not None and request.limit is not None:
         for dataset in datasets:
             path = sheets / f"contact-sheet-{dataset.name}.png"
-            index = sample_index(dataset, min(limit, MAXIMUM_PICTURES))
+            index = sample_index(dataset, min(request.limit, MAXIMUM_PICTURES))
             write_contact_sheet(path, dataset.folder.path, index)
             print(f"contact sheet of {dataset.name}: {path} ({index.num_rows:,} pictures)")
     return exit_code
@@ -75,9 +86,10 @@ def report(accounts: Sequence[Accounts], settings: Settings) -> int:
     print(closing_table(accounts))
     print(f"\ncollection: {settings.machex_path}")
     counted = [Status.FAILED] if settings.allow_missing else [Status.FAILED, Status.MISSING]
-    trouble = [each.dataset for each in accounts if any(each.by_status[status] for status in counted)]
-    for name in trouble:
-        print(
-            f"failed or missing images of {name} are named in {settings.machex_path / name / 'failures.csv'}"
-        )
+    trouble = [each for each in accounts if any(each.by_status[status] for status in counted)]
+    for each in trouble:
+        path = settings.machex_path / each.dataset / "failures.csv"
+        print(f"failed or missing images of {each.dataset} are named in {path}")
+    if any(each.by_status[Status.FAILED] for each in trouble):
+        print("a run leaves what has failed alone; once the files are mended, add --retry-failed")
     return 1 if trouble else 0

@@ -6,19 +6,29 @@ from argparse import Namespace
 from pathlib import Path
 
 from composer.commands.compose import report
-from composer.compose import finish
-from composer.datasets import open_datasets
+from composer.datasets import check_free, open_datasets
 from composer.errors import UsageError
+from composer.finish import finish
+from composer.hold import Hold
+from composer.interruption import postponed_interrupts
+from composer.ledger import compact
 from composer.settings import load_settings
 
 
 def run(arguments: Namespace) -> int:
     """Write every index again, without touching an image; return as `compose` does."""
     settings = load_settings(Path(arguments.config))
+    check_free(settings, arguments.dataset)
     datasets = open_datasets(settings, arguments.dataset)
     absent = [dataset.name for dataset in datasets if dataset.previous_plan is None]
     if absent:
         raise UsageError(
             f"nothing has been composed yet of {', '.join(absent)}: run the compose command first"
         )
-    return report([finish(dataset) for dataset in datasets], settings)
+    accounts = []
+    with postponed_interrupts() as interruption, Hold(datasets):
+        for dataset in datasets:
+            interruption.check()
+            compact(dataset.folder.ledger)
+            accounts.append(finish(dataset))
+    return report(accounts, settings)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from composer.demo.carriers import write_dicom, write_lines, write_png
+from composer.demo.checksums import write_checksums
 from composer.demo.layout import Layout
 from composer.demo.phantom import film
 
@@ -145,7 +146,6 @@ def _litter(images: Path) -> None:
 def _write_table(folder: Path, *, name: str = _TABLE, index: str = "") -> None:
     write_lines(folder / name, [f"{index},{_COLUMNS}", *_rows()])
     write_lines(folder / "LICENSE.txt", ["stands in for the publisher's licence"])
-    write_lines(folder / "SHA256SUMS.txt", [f"{'0' * 64} {name}"])
 
 
 def _rows() -> Iterator[str]:
@@ -161,26 +161,28 @@ def _rows() -> Iterator[str]:
 def _make_png(root: Path) -> None:
     _write_pngs(root)
     _write_table(root)
+    write_checksums(root)
 
 
 def _make_dicom(root: Path) -> None:
     _write_dicoms(root)
     _write_table(root)
+    write_checksums(root)
 
 
 def _make_wget(root: Path) -> None:
-    _write_pngs(root / _FROM_PHYSIONET)
-    _write_table(root / _FROM_PHYSIONET)
+    _make_png(root / _FROM_PHYSIONET)
 
 
 def _make_table_above(root: Path) -> None:
-    _write_pngs(root / "files/brax/1.1.0")
-    _write_table(root)
+    _make_png(root / "files/brax/1.1.0")
+    (root / "files/brax/1.1.0" / _TABLE).rename(root / _TABLE)
 
 
 def _make_old_table(root: Path) -> None:
     _write_pngs(root)
     _write_table(root, name=_OLD_TABLE, index="Unnamed: 0")
+    write_checksums(root)
 
 
 LAYOUTS = (

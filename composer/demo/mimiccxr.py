@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from composer.demo.carriers import write_dicom, write_jpeg, write_lines
+from composer.demo.checksums import write_checksums
 from composer.demo.layout import Layout
 from composer.demo.phantom import Film, film
 
@@ -320,7 +321,7 @@ def _make_jpg(root: Path) -> None:
     paths = [f"files/{image.study.folder}/{image.dicom_id}.jpg" for image in _images()]
     write_lines(root / "IMAGE_FILENAMES", paths)
     write_lines(root / "README", ["An invented release."])
-    write_lines(root / "SHA256SUMS.txt", [f"{'0' * 64} README"])
+    write_checksums(root)
     first = root / paths[0]
     first.with_name(f"._{first.name}").write_bytes(b"\0\x05\x16\x07 left by macOS")
 
@@ -330,6 +331,7 @@ def _make_wget(root: Path) -> None:
     _write_jpegs(release / "files")
     _write_reports(release / "files")
     _write_tables(release, packed=False)
+    write_checksums(release)
     _write_index_pages(root / "physionet.org")
 
 
@@ -344,12 +346,15 @@ def _make_bucket(root: Path) -> None:
     _write_record_lists(root / "mimic-cxr-2.1.0.physionet.org")
     _write_reports(root / "mimic-cxr-reports/files")
     _write_tables(root / "mimic-cxr-jpg-2.1.0.physionet.org", packed=True)
+    for release in ("mimic-cxr-2.1.0.physionet.org", "mimic-cxr-jpg-2.1.0.physionet.org"):
+        write_checksums(root / release)
 
 
 def _make_dicom(root: Path) -> None:
     _write_dicoms(root / "mimic-cxr/2.0.0/files")
     _write_reports(root / "mimic-cxr/2.0.0/files")
     _write_record_lists(root / "mimic-cxr/2.0.0")
+    write_checksums(root / "mimic-cxr/2.0.0")
 
 
 def _make_list_alone(root: Path) -> None:

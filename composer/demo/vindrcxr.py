@@ -13,6 +13,7 @@ from typing import NamedTuple
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless
 
 from composer.demo.carriers import write_dicom, write_lines, write_png
+from composer.demo.checksums import write_checksums
 from composer.demo.layout import Layout
 from composer.demo.phantom import film
 
@@ -119,6 +120,7 @@ def _make_physionet(root: Path) -> None:
     _write_boxes(tables / "annotations_train.csv", "train", _TRAIN_READINGS)
     _write_boxes(tables / "annotations_test.csv", "test", _TEST_READINGS)
     (root / "LICENSE.txt").write_text("stands in for the licence of the release\n", encoding="utf-8")
+    write_checksums(root)
 
 
 def _make_kaggle(root: Path) -> None:

@@ -39,8 +39,27 @@ class Conversion:
     facts: Facts
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A source whose bytes were read.
+
+    Attributes
+    ----------
+    source
+        Where they come from.
+    data
+        The whole image.
+    facts
+        What was found so far; conversion adds to them.
+    """
+
+    source: Source
+    data: bytes
+    facts: Facts
+
+
 def convert(source: Source, recipe: Recipe) -> Conversion:
-    """Convert one image.
+    """Read one image and convert it.
 
     The bytes depend on nothing but the content of the source and the recipe.
 
@@ -60,11 +79,33 @@ def convert(source: Source, recipe: Recipe) -> Conversion:
     Refusal
         The image is missing, broken or of a kind that is not converted.
     """
+    return convert_loaded(load(source), recipe)
+
+
+def load(source: Source) -> Loaded:
+    """Read one image, which takes as long as the storage wants.
+
+    Raises
+    ------
+    Refusal
+        The image is missing, or cannot be read as a whole.
+    """
     facts = Facts()
     start = perf_counter()
-    data = source.read()
+    data = source.read(facts)
     facts.read_ms = _milliseconds(start)
+    return Loaded(source, data, facts)
 
+
+def convert_loaded(loaded: Loaded, recipe: Recipe) -> Conversion:
+    """Convert one image that was read: pure computation.
+
+    Raises
+    ------
+    Refusal
+        The image is broken or of a kind that is not converted.
+    """
+    source, data, facts = loaded.source, loaded.data, loaded.facts
     start = perf_counter()
     kind = sniff(data)
     facts.source_format = kind

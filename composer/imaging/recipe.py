@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal
 
@@ -63,7 +64,7 @@ class Recipe:
     @property
     def digest(self) -> str:
         """Sixteen hexadecimal digits that no other recipe has."""
-        return hashlib.sha256(json.dumps(self.as_dict()).encode()).hexdigest()[:16]
+        return digest_of(self.as_dict())
 
     def as_dict(self) -> dict[str, str | int | bool]:
         """Return all settings and the version of the arithmetic, in a fixed order, ready for JSON.
@@ -74,3 +75,8 @@ class Recipe:
         512
         """
         return {"arithmetic": self.ARITHMETIC, **asdict(self)}
+
+
+def digest_of(recipe: Mapping[str, object]) -> str:
+    """Return sixteen hexadecimal digits for a recipe as `Recipe.as_dict` gives it, of whatever version."""
+    return hashlib.sha256(json.dumps(dict(recipe)).encode()).hexdigest()[:16]

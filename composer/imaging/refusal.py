@@ -16,6 +16,8 @@ class Reason(StrEnum):
     TRUNCATED = "truncated"
     # The content contradicts its own format.
     DAMAGED = "damaged"
+    # Not the bytes that were published, whatever they decode to.
+    CHECKSUM = "wrong checksum"
     # The content is no image at all: a web page, text, an archive.
     MISLABELLED = "mislabelled"
     # A sound file of a kind that is not converted: several frames, real colour, an unknown coding.

@@ -1,7 +1,8 @@
 """What a DICOM header says, without its pixels."""
 
 import io
-from pathlib import Path
+import os
+import stat
 from typing import BinaryIO
 
 from pydicom import dcmread
@@ -20,7 +21,8 @@ def scan_header(source: Source) -> Facts:
     Raises
     ------
     Refusal
-        damaged, whatever the trouble; of a member of an archive also as `Source.read`.
+        damaged, whatever the trouble; unreadable when it is no file; of a member of an archive also as
+        `Source.read`.
     """
     facts = Facts()
     try:
@@ -38,5 +40,17 @@ def scan_header(source: Source) -> Facts:
 
 
 def _open(source: Source) -> BinaryIO:
-    # Of a file only the beginning is read.
-    return io.BytesIO(source.read()) if source.offset is not None else Path(source.path).open("rb")
+    if source.offset is not None:
+        return io.BytesIO(source.read(Facts()))
+    # Of a file only the beginning is read. A pipe would be waited for, and a device has no end.
+    file = open(source.path, "rb", opener=_without_waiting)  # noqa: SIM115 - Path.open has no opener
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise Refusal(Reason.UNREADABLE, "this is a device or a pipe, a file was expected; fetch that")
+    # As in `Source.read`, for storage that fetches files from tape.
+    os.set_blocking(file.fileno(), True)
+    return file
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)

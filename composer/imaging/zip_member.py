@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from io import RawIOBase
+from collections.abc import Callable
 
 from composer.imaging.refusal import Reason, Refusal
 
@@ -15,13 +15,14 @@ _ENCRYPTED = 0x1
 _HAS_DESCRIPTOR = 0x8
 
 
-def read_member(archive: RawIOBase, size: int, maximum: int) -> bytes:
+def read_member(read: Callable[[int], bytes], size: int, maximum: int) -> bytes:
     """Return the bytes of a member, unpacked, its checksum compared.
 
     Parameters
     ----------
-    archive
-        Open, at the local header of the member.
+    read
+        Returns the next so many bytes of the archive, from the local header of the member on; fewer only at
+        the end of the file.
     size
         Compressed bytes.
     maximum
@@ -32,17 +33,17 @@ def read_member(archive: RawIOBase, size: int, maximum: int) -> bytes:
     Refusal
         truncated, damaged, unsupported (another method than deflate) or too large.
     """
-    header = _read(archive, _LOCAL_HEADER.size)
+    header = _read(read, _LOCAL_HEADER.size)
     signature, flags, method, checksum, name_length, extra_length = _LOCAL_HEADER.unpack(header)
     if signature != _SIGNATURE:
         text = "no zip member begins here: the archive was replaced; check it and run again"
         raise Refusal(Reason.DAMAGED, text)
     if flags & _ENCRYPTED:
         raise Refusal(Reason.UNSUPPORTED, "an encrypted zip member; replace the archive by what is in it")
-    _read(archive, name_length + extra_length)
-    data = _read(archive, size)
+    _read(read, name_length + extra_length)
+    data = _read(read, size)
     if flags & _HAS_DESCRIPTOR:
-        descriptor = _read(archive, 8)
+        descriptor = _read(read, 8)
         start = len(_DESCRIPTOR_SIGNATURE) if descriptor.startswith(_DESCRIPTOR_SIGNATURE) else 0
         checksum = int.from_bytes(descriptor[start : start + 4], "little")
     unpacked = _unpack(data, method, maximum)
@@ -51,14 +52,11 @@ def read_member(archive: RawIOBase, size: int, maximum: int) -> bytes:
     return unpacked
 
 
-def _read(archive: RawIOBase, size: int) -> bytes:
-    parts = []
-    while size and (part := archive.read(size)):
-        parts.append(part)
-        size -= len(part)
-    if size:
+def _read(read: Callable[[int], bytes], size: int) -> bytes:
+    data = read(size)
+    if len(data) < size:
         raise Refusal(Reason.TRUNCATED, "the zip archive ends inside the image; fetch it again")
-    return b"".join(parts)
+    return data
 
 
 def _unpack(data: bytes, method: int, maximum: int) -> bytes:

@@ -1,6 +1,7 @@
 """What all processors share: the form they fill in, and how tables and folders are read."""
 
 from processors.base.cells import ZERO_OR_ONE, age_in_years, floats, sex_of
+from processors.base.checksums import CHECKSUM_LIST, ChecksumList, find_checksum_list
 from processors.base.contract import (
     FORM,
     Box,
@@ -34,12 +35,14 @@ from processors.base.unknown import UnknownCells
 from processors.base.views import FRONTAL_VIEWS, VIEWS, frontal_view_of, view_of
 
 __all__ = [
+    "CHECKSUM_LIST",
     "FORM",
     "FRONTAL_VIEWS",
     "UNUSABLE",
     "VIEWS",
     "ZERO_OR_ONE",
     "Box",
+    "ChecksumList",
     "KnownBad",
     "Label",
     "Location",
@@ -58,6 +61,7 @@ __all__ = [
     "base_name",
     "contents",
     "entries",
+    "find_checksum_list",
     "find_table",
     "floats",
     "folders_above",

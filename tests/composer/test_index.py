@@ -98,6 +98,7 @@ def test_parquet_has_every_record_and_fact_column(folder: DatasetFolder) -> None
         "source_offset",
         "source_size",
         "source_zipped",
+        "source_sha256",
         "view_from_header",
         "report_file",
         "original_bits_stored",

@@ -92,7 +92,7 @@ def counted(
     folder: DatasetFolder, records: list[Record], outcomes: list[Outcome], found: int, repeated: int = 0
 ) -> Accounts:
     rows = joined(folder, records, outcomes)
-    return account("toy", found, repeated, rows, write_index(folder, rows, Toy(folder.path), "jpg"))
+    return account("toy", found, repeated, 0, rows, write_index(folder, rows, Toy(folder.path), "jpg"))
 
 
 def test_accounts_balance(folder: DatasetFolder) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from composer.imaging import Reason, Refusal, Source
+from composer.imaging import Facts, Reason, Refusal, Source
 from composer.imaging import source as source_module
 from tests.composer.imaging.support import reason_with_remedy
 
@@ -37,14 +37,14 @@ def archive_of(path: Path, method: int = zipfile.ZIP_DEFLATED, *, streamed: bool
 
 def reason(source: Source) -> Reason:
     with pytest.raises(Refusal) as caught:
-        source.read()
+        source.read(Facts())
     return reason_with_remedy(caught.value)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 @pytest.mark.parametrize("streamed", [False, True])
 def test_member_is_read_where_it_lies(tmp_path: Path, method: int, streamed: bool) -> None:
-    assert archive_of(tmp_path / "a.zip", method, streamed=streamed).read() == CONTENT
+    assert archive_of(tmp_path / "a.zip", method, streamed=streamed).read(Facts()) == CONTENT
 
 
 def test_other_methods_are_not_read(tmp_path: Path) -> None:

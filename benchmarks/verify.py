@@ -1,0 +1,112 @@
+"""How long verifying takes, and how much memory, for ChestX-ray14 at its full size.
+
+``python -m benchmarks.verify`` looks at every picture; ``--sources`` at the sources too; ``--deep`` reads the
+pictures. ``--images`` says how many there are; they are hard links to a few.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+from benchmarks.releases import lay_out_nih
+from composer.datasets import open_datasets
+from composer.finish import finish
+from composer.folder import DatasetFolder
+from composer.ledger import Ledger
+from composer.plan import write_plan
+from composer.pool import Pool
+from composer.request import to_make
+from composer.settings import load_settings
+from composer.tasks import tasks
+from composer.verification.inspection import inspect
+from composer.verification.verify import verify
+from composer.worker import Outcome, make_image
+from processors import all_processors
+
+
+def main() -> None:
+    """Print the median of several runs, each in a process of its own."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--images", type=int, default=100_000)
+    parser.add_argument("--deep", action="store_true")
+    parser.add_argument("--sources", action="store_true")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--once", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.once:
+        _verify(arguments.once, deep=arguments.deep, sources=arguments.sources)
+        return
+    flags = [f"--{name}" for name in ("deep", "sources") if getattr(arguments, name)]
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        # A process counts the memory of the one that started it for its own.
+        with ProcessPoolExecutor(1, get_context("spawn")) as apart:
+            config = apart.submit(_compose, Path(folder), arguments.images).result()
+        runs = [_run(config, flags) for _ in range(arguments.runs)]
+    seconds, mebibytes = (statistics.median(column) for column in zip(*runs, strict=True))
+    what = f"{' '.join(['verify', *flags])}, {arguments.images:,} images"
+    print(f"{what}, median of {len(runs)} runs: {seconds:.1f} s, {mebibytes:,.0f} MiB")
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+
+
+def _compose(folder: Path, images: int) -> Path:
+    """Write what a run leaves that made the first so many images, and return its configuration."""
+    config = folder / "config.yml"
+    lines = [f"{key}: {path}" for key, path in lay_out_nih(folder, None).items()]
+    config.write_text("\n".join([f"MACHEX_PATH: {folder}/out", *lines]))
+    (dataset,) = open_datasets(load_settings(config))
+    rows = to_make(dataset)[:images]
+    dataset.folder.make()
+    dataset.folder.make_image_folders(rows["number"].to_pylist())
+    write_plan(dataset.folder.plan, dataset.plan, None, dataset.recipe.as_dict())
+    made: dict[int, tuple[str, Outcome]] = {}
+    with Ledger(dataset.folder.ledger, dataset.recipe.digest) as ledger:
+        for task in tasks(dataset, rows):
+            source = Path(task.source.path).stat().st_ino
+            if source in made:
+                target, outcome = made[source]
+                os.link(target, task.target)
+            else:
+                outcome = make_image(task)
+                made[source] = task.target, outcome
+            ledger.append(replace(outcome, number=task.number, identity=task.identity, file=task.file))
+    finish(dataset)
+    return config
+
+
+def _run(config: Path, flags: list[str]) -> tuple[float, float]:
+    command = [sys.executable, "-m", "benchmarks.verify", "--once", str(config), *flags]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
+    seconds, mebibytes = output.split()
+    return float(seconds), float(mebibytes)
+
+
+def _verify(config: Path, *, deep: bool, sources: bool) -> None:
+    settings = load_settings(config)
+    start = time.perf_counter()
+    with ExitStack() as stack:
+        readers = stack.enter_context(Pool(inspect, settings.num_workers)) if deep else None
+        (processor,) = (each for each in all_processors() if settings.root(each))
+        root = settings.root(processor) if sources else None
+        found = verify(DatasetFolder(settings.machex_path / processor.folder), root=root, readers=readers)
+    seconds = time.perf_counter() - start
+    assert not found.findings, found.findings[:3]
+    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+if __name__ == "__main__":
+    main()

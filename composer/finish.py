@@ -1,0 +1,57 @@
+"""What ends a run over a dataset: the index and the accounts, from what is there."""
+
+from __future__ import annotations
+
+import logging
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from composer import leftovers, results
+from composer.accounts import Accounts, account
+from composer.datasets import Dataset
+from composer.index import write_index
+from composer.ledger import read_ledger
+from composer.sample import spread
+
+log = logging.getLogger(__name__)
+
+
+def finish(dataset: Dataset, *, prune: bool = False) -> Accounts:
+    """Write index and failures from the plan, the ledger and what is there, and return the accounts.
+
+    With ``prune`` pictures that are not selected any more are deleted then; else they are counted.
+    """
+    present = dataset.folder.listed_images()
+    joined = results_now(dataset, present)
+    extension = dataset.recipe.extension
+    index = write_index(dataset.folder, joined, dataset.processor, extension)
+    results.write_failures(dataset.folder, joined)
+    unselected = leftovers.unselected_pictures(present, joined, extension)
+    if prune:
+        leftovers.prune(dataset.folder, unselected)
+        log.info("%s: %s pictures deleted", dataset.name, f"{len(unselected):,}")
+    kept = 0 if prune else len(unselected)
+    return account(dataset.name, dataset.found, dataset.repeated, kept, joined, index)
+
+
+def sample_index(dataset: Dataset, limit: int) -> pa.Table:
+    """Return the rows of the index of a dataset's sample, those of them that are written."""
+    rows, _ = spread(dataset.plan, limit)
+    index = pq.read_table(dataset.folder.index_parquet)
+    return index.filter(pc.is_in(index["id"], dataset.plan["number"].take(rows).combine_chunks()))
+
+
+def results_now(dataset: Dataset, present: set[str] | None = None) -> pa.Table:
+    """Join the plan with the ledger and the files that are there; see `composer.results.join`.
+
+    Parameters
+    ----------
+    present
+        The files in the folders of images, where they are known already.
+    """
+    ledger = read_ledger(dataset.folder.ledger)
+    if present is None:
+        present = dataset.folder.listed_images()
+    return results.join(dataset.plan, ledger, present, dataset.recipe)

@@ -1,0 +1,64 @@
+"""From rows of the plan to tasks for workers; and what became of a task whose workers were lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from composer.datasets import Dataset
+from composer.folder import image_name
+from composer.limits import LIMITS, Cause
+from composer.pool import Lost
+from composer.records import SOURCE_COLUMNS, source_of
+from composer.worker import CRASHED, OUT_OF_MEMORY, TIMED_OUT, Outcome, Task
+
+
+def tasks(dataset: Dataset, rows: pa.Table) -> Iterator[Task]:
+    """Yield what a worker needs to know of each row of the dataset's plan."""
+    for batch in rows.select(["number", "identity", "carrier", *SOURCE_COLUMNS]).to_batches(
+        max_chunksize=10_000
+    ):
+        for row in batch.to_pylist():
+            target = dataset.folder.path / image_name(row["number"], dataset.recipe.extension)
+            source = source_of(dataset.processor.root, row)
+            names = row["number"], row["identity"], row["carrier"], row["source"]
+            yield Task(*names, source, str(target), dataset.recipe)
+
+
+# Class and message of an image whose workers were lost.
+_LOST = {
+    Cause.CRASHED: (
+        CRASHED,
+        "every process that computed it ended (exit code {exit_code}); fetch the file again, and report "
+        "the fault if that does not help",
+    ),
+    Cause.KILLED: (
+        OUT_OF_MEMORY,
+        "the system killed every process that computed it, as it does when memory is short; lower "
+        "NUM_WORKERS and run with --retry-failed",
+    ),
+    Cause.OUT_OF_MEMORY: (
+        OUT_OF_MEMORY,
+        f"every process that computed it grew by more than {LIMITS.bytes >> 30} GiB, more than any image "
+        "needs; fetch the file again",
+    ),
+    Cause.TIMED_OUT: (
+        TIMED_OUT,
+        f"computing took more than {LIMITS.seconds:g} s, twice; if the machine was not stopped meanwhile, "
+        "fetch the file again, then run with --retry-failed",
+    ),
+}
+
+
+def lost_image(task: Task, lost: Lost) -> Outcome:
+    """Return what came of an image whose workers were lost."""
+    reason, message = _LOST[lost.cause]
+    return Outcome(
+        task.number,
+        task.identity,
+        task.carrier,
+        task.file,
+        reason=reason,
+        message=message.format(exit_code=lost.exit_code),
+    )
