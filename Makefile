@@ -54,6 +54,7 @@ docs: $(VENV)/.runtime  ## write docs/datasets.md from the processors
 
 bench: $(VENV)/.development  ## measure; see docs/performance.md and docs/pixels.md
 	$(BIN)/python -m benchmarks.plan
+	$(BIN)/python -m benchmarks.ledger
 	$(BIN)/python -m benchmarks.verify
 	$(BIN)/python -m benchmarks.pixels
 

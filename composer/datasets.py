@@ -148,7 +148,9 @@ def _check_recipe(folder: DatasetFolder, before: Mapping[str, object], recipe: R
         f"{_setting(key)} was {before.get(key)}, is {now[key]}" for key in now if before.get(key) != now[key]
     ]
     if changed:
-        pictures = pc.sum(pc.equal(read_ledger(folder.ledger)["status"], Status.WRITTEN)).as_py() or 0
+        pictures = (
+            pc.sum(pc.equal(read_ledger(folder.ledger, ["status"])["status"], Status.WRITTEN)).as_py() or 0
+        )
         raise UsageError(
             f"{folder.path} was made with other settings ({'; '.join(changed)}), which touches "
             f"{pictures:,} pictures; restore the settings, make these pictures again with --redo, or choose "

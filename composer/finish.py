@@ -24,7 +24,8 @@ def finish(dataset: Dataset, *, prune: bool = False) -> Accounts:
     With ``prune`` pictures that are not selected any more are deleted then; else they are counted.
     """
     present = dataset.folder.listed_images()
-    joined = results_now(dataset, present)
+    ledger = read_ledger(dataset.folder.ledger)
+    joined = results.join(dataset.plan, ledger, present, dataset.recipe)
     extension = dataset.recipe.extension
     index = write_index(dataset.folder, joined, dataset.processor, extension)
     results.write_failures(dataset.folder, joined)
@@ -43,15 +44,8 @@ def sample_index(dataset: Dataset, limit: int) -> pa.Table:
     return index.filter(pc.is_in(index["id"], dataset.plan["number"].take(rows).combine_chunks()))
 
 
-def results_now(dataset: Dataset, present: set[str] | None = None) -> pa.Table:
-    """Join the plan with the ledger and the files that are there; see `composer.results.join`.
-
-    Parameters
-    ----------
-    present
-        The files in the folders of images, where they are known already.
-    """
-    ledger = read_ledger(dataset.folder.ledger)
-    if present is None:
-        present = dataset.folder.listed_images()
-    return results.join(dataset.plan, ledger, present, dataset.recipe)
+def results_now(dataset: Dataset) -> pa.Table:
+    """Join the plan with what the ledger says of success and failure; see `composer.results.join`."""
+    # The facts of a million conversions take half a gigabyte.
+    ledger = read_ledger(dataset.folder.ledger, results.OF_THE_OUTCOME)
+    return results.join(dataset.plan, ledger, dataset.folder.listed_images(), dataset.recipe)

@@ -11,9 +11,11 @@ import pyarrow.compute as pc
 
 from composer.folder import DatasetFolder, image_name
 from composer.imaging import Recipe
-from composer.ledger import SCHEMA as LEDGER_SCHEMA
 from composer.status import Status
 from composer.storage import atomic_write
+
+# What the ledger has to say for it to be known what became of every image.
+OF_THE_OUTCOME = ("identity", "number", "carrier", "recipe", "status", "reason", "message", "bytes")
 
 
 def join(plan: pa.Table, ledger: pa.Table, present: Container[str], recipe: Recipe) -> pa.Table:
@@ -24,6 +26,8 @@ def join(plan: pa.Table, ledger: pa.Table, present: Container[str], recipe: Reci
 
     Parameters
     ----------
+    ledger
+        With the columns `OF_THE_OUTCOME`, at least.
     present
         The image files that are there, as `composer.folder.DatasetFolder.listed_images` gives them.
     recipe
@@ -44,9 +48,9 @@ def join(plan: pa.Table, ledger: pa.Table, present: Container[str], recipe: Reci
     results = plan.set_column(
         plan.schema.get_field_index("status"), "status", pc.coalesce(status, plan["status"])
     )
-    for name in LEDGER_SCHEMA.names:
-        if name not in plan.schema.names:
-            results = results.append_column(LEDGER_SCHEMA.field(name), attempts[name])
+    for field in ledger.schema:
+        if field.name not in plan.schema.names:
+            results = results.append_column(field, attempts[field.name])
     return results
 
 

@@ -296,7 +296,7 @@ class Collection:
         return [path for path in self.sound if path.stem not in self.expected]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("count", [40, pytest.param(1000, marks=pytest.mark.long)])
 def test_damaged_files_among_good_ones(tmp_path: Path, count: int) -> None:
     collection = Collection(tmp_path, count)

@@ -67,7 +67,7 @@ def stopped(run: "subprocess.Popen[str]") -> str:
     return errors
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("passes", [1, pytest.param(10, marks=pytest.mark.long)])
 @pytest.mark.parametrize(("option", "limits"), [("size={}k", KIBIBYTES), ("nr_inodes={}", INODES)])
 def test_full_disk(

@@ -51,7 +51,7 @@ def kill(process: "subprocess.Popen[str]") -> bool:
     return lives
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("collections", [1, pytest.param(10, marks=pytest.mark.long)])
 def test_killed_runs_end_in_the_tree_of_an_undisturbed_one(
     films: Path, tmp_path: Path, collections: int

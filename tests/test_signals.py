@@ -86,7 +86,7 @@ def check_ended(run: Run, collection: Path) -> None:
     check_stopped(collection, is_current="stopped at once" not in errors)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     "rounds",
     [
@@ -109,7 +109,7 @@ def test_signals_at_every_stage(films: Path, tmp_path: Path, rounds: list[list[t
         check_completes(config, collection, undisturbed)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("times", [4, pytest.param(100, marks=pytest.mark.long)])
 def test_signals_in_the_first_second(films: Path, tmp_path: Path, times: int) -> None:
     collection = tmp_path / "out"
