@@ -14,8 +14,9 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
-from composer.errors import Interrupted, MaCheXError, OutputError
+from composer.errors import Interrupted, MaCheXError, OutputError, UsageError
 
 _DESCRIPTION = """\
 Composes public chest X-ray releases into one collection to train on.
@@ -47,8 +48,9 @@ def _add_compose(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "-o", "--output", metavar="FOLDER", help="with --limit: where contact sheets are put (this folder)"
     )
-    command.add_argument("--retry-failed", action="store_true", help="try what failed before, nothing else")
-    command.add_argument(
+    again = command.add_mutually_exclusive_group()
+    again.add_argument("--retry-failed", action="store_true", help="try what failed before, nothing else")
+    again.add_argument(
         "--redo", action="store_true", help="make pictures again that were made with other settings"
     )
     command.add_argument(
@@ -145,16 +147,27 @@ def _set_up_signals() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
+def _tell(message: str) -> None:
+    # The terminal may have been closed: that is no other exit code.
+    with suppress(OSError):
+        print(message, file=sys.stderr)
+
+
 def _run(parsed: argparse.Namespace) -> int:
     try:
         # Only now are the heavy modules loaded, when the arguments are right.
         exit_code: int = importlib.import_module(f"composer.commands.{parsed.command}").run(parsed)
     except MaCheXError as error:
-        print(error, file=sys.stderr)
+        _tell(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on", file=sys.stderr)
+        _tell("interrupted; run the same command again to go on")
         return Interrupted.exit_code
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in ("composer", "processors"):
+            raise
+        _tell(f"{error.name} is not installed: pip install -r requirements.txt, or activate the environment")
+        return UsageError.exit_code
     except BrokenPipeError:
         # Whoever read the output has gone, as in `machex.py datasets | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

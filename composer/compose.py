@@ -52,10 +52,14 @@ def compose(
     accounts = []
     with postponed_interrupts() as interruption, Hold(datasets) as hold:
         for dataset in datasets:
-            _begin(dataset)
+            # The index of pictures that are going to be replaced is emptied no earlier than need be.
+            if not dataset.is_redone:
+                _begin(dataset)
         with Pool(make_image, workers, WARM) as pool:
             for dataset in datasets:
                 interruption.check()
+                if dataset.is_redone:
+                    _begin(dataset)
                 run = _Run(dataset, pool, workers, hold, interruption)
                 accounts.append(_compose(run, request, progress=progress))
         interruption.check()

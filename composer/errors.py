@@ -45,6 +45,12 @@ class OutputError(MaCheXError):
         )
 
 
+class StoppedAtOnce(MaCheXError):  # noqa: N818 - the user's wish, not an error
+    """The user stopped the run without waiting for what was in flight."""
+
+    exit_code = 130
+
+
 class Interrupted(MaCheXError):  # noqa: N818 - the user's wish, not an error
     """The user stopped the run; what was finished is kept."""
 

@@ -11,11 +11,13 @@ import pyarrow.parquet as pq
 from composer import leftovers, results
 from composer.accounts import Accounts, account
 from composer.datasets import Dataset
-from composer.index import write_index
+from composer.index import FROM_LEDGER, write_index
 from composer.ledger import read_ledger
 from composer.sample import spread
 
 log = logging.getLogger(__name__)
+
+_FOR_THE_INDEX = tuple(dict.fromkeys([*results.OF_THE_OUTCOME, *FROM_LEDGER]))
 
 
 def finish(dataset: Dataset, *, prune: bool = False) -> Accounts:
@@ -24,7 +26,7 @@ def finish(dataset: Dataset, *, prune: bool = False) -> Accounts:
     With ``prune`` pictures that are not selected any more are deleted then; else they are counted.
     """
     present = dataset.folder.listed_images()
-    ledger = read_ledger(dataset.folder.ledger)
+    ledger = read_ledger(dataset.folder.ledger, _FOR_THE_INDEX)
     joined = results.join(dataset.plan, ledger, present, dataset.recipe)
     extension = dataset.recipe.extension
     index = write_index(dataset.folder, joined, dataset.processor, extension)

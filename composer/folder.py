@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from composer.errors import OutputError, UsageError
 
 IMAGES_PER_FOLDER = 10_000
+_PICTURE = re.compile(r"\d{2,}/\d{6,}\.(jpg|png)")
+_TEMPORARY = re.compile(r"(.+/)?\..+\.part")
 
 
 def image_name(number: int, extension: str) -> str:
@@ -75,9 +79,20 @@ class DatasetFolder:
 
     def listed_images(self) -> set[str]:
         """Return the files in the folders of images, named as by `image_name`: one listing per folder."""
-        folders = [entry for entry in self.path.glob("[0-9]*") if entry.is_dir()]
-        # Names only: a million Path objects take seconds.
-        return {f"{folder.name}/{name}" for folder in folders for name in os.listdir(folder)}  # noqa: PTH208
+        return {f"{folder}/{name}" for folder in self.image_folders() for name in _listed(self.path / folder)}
+
+    def listed_files(self) -> set[str]:
+        """Return the names of the files and folders in the dataset folder itself."""
+        return set(_listed(self.path))
+
+    def image_folders(self) -> list[str]:
+        """Return the names of the folders of images that are there."""
+        return [name for name in _listed(self.path) if name.isdecimal()]
+
+    def sizes(self, image_folder: str) -> dict[str, int]:
+        """Return the bytes of each file in a folder of images, named as by `image_name`."""
+        with _listing(self.path / image_folder), os.scandir(self.path / image_folder) as entries:
+            return {f"{image_folder}/{entry.name}": entry.stat().st_size for entry in entries}
 
     def check_own(self) -> None:
         """Raise `UsageError` if something is here but no plan that says which image has which number."""
@@ -91,6 +106,35 @@ class DatasetFolder:
                 "it, or the plan was lost, and new numbers would not agree with it; choose another "
                 "MACHEX_PATH, move the folder away, or restore the plan"
             )
+
+
+def is_picture(name: str) -> bool:
+    """Say whether a name, relative to the dataset folder, is that of a picture of any format."""
+    return _PICTURE.fullmatch(name) is not None
+
+
+def is_temporary(name: str) -> bool:
+    """Say whether a file, at whatever place, is one that `composer.storage.atomic_write` was writing."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def _listed(folder: Path) -> list[str]:
+    with _listing(folder):
+        try:
+            # Names only: a million Path objects take seconds.
+            return os.listdir(folder)  # noqa: PTH208
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+
+@contextmanager
+def _listing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be listed ({os.strerror(error.errno or 0)}); mend the disk, then run again"
+        ) from error
 
 
 def _make(path: Path, *, parents: bool = True) -> None:

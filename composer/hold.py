@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
+import pyarrow.compute as pc
+
 from composer.datasets import Dataset
-from composer.errors import OutputError
-from composer.finish import results_now
+from composer.errors import Interrupted, OutputError
+from composer.ledger import read_ledger
 from composer.leftovers import delete_damaged, sweep
 from composer.lock import FolderLock, LockLost
 from composer.plan import read_plan
@@ -23,8 +25,9 @@ class Hold:
     """The locks of some datasets, as a context manager.
 
     At the start what a killed run left is cleared away: temporary files, and pictures of a wrong size.
-    At the end temporary files are deleted and the filesystem is flushed before the locks are released: a lock
-    that is still there tells the next run that this was not done.
+    At the end temporary files are deleted and the filesystem is flushed before the locks are released. When
+    that fails, or the block ends with an error, the locks are left to expire at once: a lock that is still
+    there tells the next run to look for pictures that differ from their lines.
 
     Raises
     ------
@@ -42,12 +45,14 @@ class Hold:
             for dataset in self._datasets:
                 dataset.folder.make()
                 lock = stack.enter_context(FolderLock(dataset.folder.lock))
-                stack.callback(_settle, dataset, lock)
+                lock.unsettled = lock.taken_over
                 self._locks.append(lock)
                 _check_unchanged(dataset)
                 sweep(dataset.folder)
                 if lock.taken_over:
                     _compare_sizes(dataset)
+                lock.unsettled = True
+                stack.enter_context(_settled(dataset, lock))
             self._stack = stack.pop_all()
         return self
 
@@ -63,16 +68,36 @@ class Hold:
 
 
 def _compare_sizes(dataset: Dataset) -> None:
-    """Delete pictures that a power cut has cut: the run before was killed, and has flushed nothing."""
-    damaged = delete_damaged(dataset.folder, results_now(dataset), dataset.recipe.extension)
+    """Delete pictures that are not what their lines say: the run before was killed, and flushed nothing.
+
+    All of them, also those that are not selected now: they may be again.
+    """
+    ledger = read_ledger(dataset.folder.ledger, ("number", "recipe", "status", "bytes"))
+    lines = ledger.filter(pc.equal(ledger["recipe"], dataset.recipe.digest))
+    damaged = delete_damaged(dataset.folder, lines, dataset.recipe.extension)
     log.info("%s: the last run was killed; %s pictures were damaged by that", dataset.name, f"{damaged:,}")
 
 
-def _settle(dataset: Dataset, lock: FolderLock) -> None:
+@contextmanager
+def _settled(dataset: Dataset, lock: FolderLock) -> Iterator[None]:
+    """Leave a folder in a state that needs no second look, unless the block ends with an error."""
+    stopped = None
+    try:
+        yield
+    except Interrupted as interrupted:
+        stopped = interrupted
+    except BaseException:
+        with suppress(LockLost, OutputError):
+            lock.check()
+            sweep(dataset.folder)
+        raise
     with suppress(LockLost):
         lock.check()
         sweep(dataset.folder)
         flush_filesystem(dataset.folder.path)
+        lock.unsettled = False
+    if stopped is not None:
+        raise stopped
 
 
 def _check_unchanged(dataset: Dataset) -> None:

@@ -47,7 +47,7 @@ _OF_THE_ATTEMPT = {
     "source_modified",
     *(name for name in FACT_COLUMNS.names if name.endswith("_ms")),
 }
-_FROM_LEDGER = ("bytes", "sha256", *(name for name in FACT_COLUMNS.names if name not in _OF_THE_ATTEMPT))
+FROM_LEDGER = ("bytes", "sha256", *(name for name in FACT_COLUMNS.names if name not in _OF_THE_ATTEMPT))
 
 
 def write_index(folder: DatasetFolder, results: pa.Table, processor: Processor, extension: str) -> pa.Table:
@@ -77,7 +77,7 @@ def _index_rows(written: pa.Table, processor: Processor, extension: str) -> pa.T
         "dataset": pa.array([processor.folder] * written.num_rows, pa.string()),
         "path": pa.array([image_name(n, extension) for n in written["number"].to_pylist()], pa.string()),
         "view": views_in_headers(written, processor),
-        **{name: written[name] for name in (*_FROM_RECORDS, *_FROM_LEDGER)},
+        **{name: written[name] for name in (*_FROM_RECORDS, *FROM_LEDGER)},
     }
     columns["boxes"], columns["masks"], lost = regions_in_pictures(written)
     # What no table says of the patient the DICOM header may.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from composer.errors import Interrupted
+from composer.errors import Interrupted, StoppedAtOnce
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +29,9 @@ class Interruption:
             raise Interrupted("interrupted; run the same command again to go on")
 
     def receive(self, number: int, _: FrameType | None) -> None:
-        """Note the first signal, and stop at the second."""
+        """Note the first signal, and stop at the second with `StoppedAtOnce`."""
         if self.requested:
-            raise Interrupted("stopped at once; run the same command again to go on")
+            raise StoppedAtOnce("stopped at once; run the same command again to go on")
         self.requested = True
         name = signal.Signals(number).name
         log.warning("%s: finishing the images in flight; once more stops at once", name)

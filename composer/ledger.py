@@ -71,6 +71,9 @@ _KEYS = ("identity", "number", "status")
 _STATUSES = pa.array([Status.WRITTEN, Status.FAILED, Status.MISSING], pa.string())
 
 
+_NOTHING_FOUND = Facts().as_dict()
+
+
 class Ledger:
     """An open ledger to append to, as a context manager.
 
@@ -118,8 +121,13 @@ class Ledger:
             raise OutputError.not_writable(self._path, failure) from failure
 
     def append(self, outcome: Outcome) -> None:
-        """Add the line of one attempt; facts that say nothing (None, no flags) are left out."""
+        """Add the line of one attempt.
+
+        Facts that say nothing (None, no flags) are left out, and those of a failure that were not reached.
+        """
         facts = outcome.facts.as_dict() if outcome.facts else {}
+        if outcome.reason is not None:
+            facts = {name: fact for name, fact in facts.items() if fact != _NOTHING_FOUND[name]}
         line = {
             "identity": outcome.identity,
             "number": outcome.number,

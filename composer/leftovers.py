@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import suppress
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from composer.errors import OutputError
-from composer.folder import DatasetFolder, image_name
+from composer.folder import DatasetFolder, image_name, is_picture, is_temporary
 from composer.status import Status
+from composer.threads import in_threads
 
 log = logging.getLogger(__name__)
-
-_TEMPORARY = re.compile(r"\..+\.part")
-_PICTURE = re.compile(r"\d{2,}/\d{6,}\.(jpg|png)")
-# Looking at a file on network storage is waiting.
-_THREADS = 16
 
 
 def sweep(folder: DatasetFolder) -> None:
@@ -31,58 +25,53 @@ def sweep(folder: DatasetFolder) -> None:
     OutputError
         When that cannot be done, as when the disk has gone.
     """
-    try:
-        names = {path.name for path in folder.path.iterdir()} | folder.listed_images()
-    except OSError as error:
-        raise OutputError.not_writable(folder.path, error) from error
-    _delete(folder, [name for name in names if _TEMPORARY.fullmatch(Path(name).name)])
+    _delete(folder, filter(is_temporary, folder.listed_files() | folder.listed_images()))
 
 
-def delete_damaged(folder: DatasetFolder, results: pa.Table, extension: str) -> int:
+def delete_damaged(folder: DatasetFolder, lines: pa.Table, extension: str) -> int:
     """Delete the pictures that have another size than the ledger says, so that they are made again.
+
+    Parameters
+    ----------
+    lines
+        Of the ledger, or results: ``number``, ``status`` and ``bytes``.
 
     Returns
     -------
     How many there were.
     """
-    written = results.filter(pc.equal(results["status"], Status.WRITTEN))
+    written = lines.filter(pc.equal(lines["status"], Status.WRITTEN))
     names = [image_name(number, extension) for number in written["number"].to_pylist()]
-    with ThreadPoolExecutor(_THREADS) as threads:
-        sizes = list(threads.map(lambda name: _size(folder.path / name), names))
-    expected = written["bytes"].to_pylist()
-    damaged = [name for name, size, right in zip(names, sizes, expected, strict=True) if size != right]
+    right = dict(zip(names, written["bytes"].to_pylist(), strict=True))
+    damaged = []
+    for sizes in in_threads(folder.sizes, folder.image_folders()):
+        damaged += [name for name, size in sizes.items() if right.get(name, size) != size]
     _delete(folder, damaged)
     return len(damaged)
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
 
 
 def unselected_pictures(present: Collection[str], results: pa.Table, extension: str) -> list[str]:
     """Return the pictures that the index does not have and that no run is going to write.
 
     They are of images that the configuration no longer selects, that vanished from the source, or that were
-    made in another format.
+    made in another format. An image that fails now may have a picture from before.
 
     Parameters
     ----------
     present
         As `composer.folder.DatasetFolder.listed_images` gives them.
     """
-    ours = pc.is_in(results["status"], pa.array([Status.WRITTEN, Status.TO_WRITE]))
+    ours = pc.is_in(results["status"], pa.array([Status.WRITTEN, Status.TO_WRITE, Status.FAILED]))
     names = {image_name(number, extension) for number in results.filter(ours)["number"].to_pylist()}
-    return sorted(name for name in present if name not in names and _PICTURE.fullmatch(name))
+    return sorted(name for name in present if name not in names and is_picture(name))
 
 
 def prune(folder: DatasetFolder, names: Collection[str]) -> None:
     """Delete these pictures, and folders that are empty then."""
     _delete(folder, names)
     for parent in {(folder.path / name).parent for name in names}:
-        if not any(parent.iterdir()):
+        # Other files may be there.
+        with suppress(OSError):
             parent.rmdir()
 
 
@@ -91,8 +80,9 @@ def delete_dataset(folder: DatasetFolder) -> None:
 
     The plan goes last: without it the folder would not be known for ours when this is interrupted.
     """
+    sweep(folder)
     _delete(folder, [folder.index_json.name, folder.index_parquet.name])
-    prune(folder, [name for name in folder.listed_images() if _PICTURE.fullmatch(name)])
+    prune(folder, [*filter(is_picture, folder.listed_images())])
     _delete(folder, [folder.failures.name, folder.ledger.name, folder.plan.name])
 
 

@@ -53,6 +53,10 @@ class FolderLock:
     taken_over
         Whether the holder before ended without releasing the lock: by a kill, or by a power cut.
 
+    unsettled
+        Set by the holder while the folder is in a state that the next one has to look into. If that is so at
+        the end, the lock is not removed but left to expire at once: it will be taken over.
+
     Raises
     ------
     OutputError
@@ -63,6 +67,7 @@ class FolderLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.taken_over = False
+        self.unsettled = False
         self._token = uuid.uuid4().hex
         self._claim = self._beside(self._token, "claim")
         self._now = 0.0  # by the clock of the filesystem
@@ -213,9 +218,13 @@ class FolderLock:
         # The error that ended the block is the one to report; a lock that stays is taken over.
         with suppress(OSError):
             found = read_holder(self.path)
-            if found and found.token == self._token:
-                self._now = _touch(self.path)
-                self._sweep()
+            if not found or found.token != self._token:
+                return
+            self._now = _touch(self.path)
+            self._sweep()
+            if self.unsettled:
+                os.utime(self.path, (0, 0))
+            else:
                 self.path.unlink()
 
     def _sweep(self) -> None:
@@ -233,8 +242,8 @@ def _in_use(path: Path, holder: Holder) -> OutputError:
         return OutputError(refused)
     end = time.strftime("%H:%M:%S", time.localtime(holder.renewed + LIFETIME + 1))
     return OutputError(
-        f"{refused}. If it died with its machine, the lock ends by itself at {end}; if you are sure that no "
-        f"run is at work there, you may remove {path}"
+        f"{refused}. If it died with its machine, the lock ends by itself at {end}: run again then. Do not "
+        f"remove {path}, which tells the next run to look for damage"
     )
 
 

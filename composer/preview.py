@@ -91,9 +91,9 @@ def _preview(dataset: Dataset, pool: Pool[Task, Outcome], workers: int) -> Previ
     weighted = [
         (outcome, weight)
         for row, weight in zip(chosen.tolist(), weights.tolist(), strict=True)
-        if (outcome := outcomes[row]).facts is not None
+        if (outcome := outcomes[row]).reason is None
     ]
-    done = [outcome for outcome in outcomes.values() if outcome.facts is not None]
+    done = [outcome for outcome in outcomes.values() if outcome.reason is None]
     return Preview(
         dataset,
         by_status,

@@ -9,6 +9,7 @@ from collections.abc import Container, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from composer.errors import OutputError
 from composer.folder import DatasetFolder, image_name
 from composer.imaging import Recipe
 from composer.status import Status
@@ -61,7 +62,10 @@ def write_failures(folder: DatasetFolder, results: pa.Table) -> None:
     """
     bad = results.filter(pc.is_in(results["status"], pa.array([Status.FAILED, Status.MISSING])))
     if not bad.num_rows:
-        folder.failures.unlink(missing_ok=True)
+        try:
+            folder.failures.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError.not_writable(folder.failures, error) from error
         return
     with atomic_write(folder.failures, durable=True) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 
 from composer.folder import DatasetFolder
 from composer.leftovers import delete_dataset
@@ -27,25 +26,22 @@ def unconfigured(settings: Settings) -> list[str]:
     ]
 
 
-def delete_unconfigured(settings: Settings, names: Sequence[str]) -> list[str]:
-    """Delete those of the named datasets that are not configured, and return the other names.
+def delete_unconfigured(settings: Settings, name: str) -> None:
+    """Delete a dataset that `unconfigured` lists: its pictures, index and state.
 
     Raises
     ------
     OutputError
         When another run writes there, or something cannot be deleted.
     """
-    gone = [name for name in unconfigured(settings) if name in names]
-    for name in gone:
-        folder = _folder(settings, name)
-        with FolderLock(folder.lock):
-            delete_dataset(folder)
-        try:
-            folder.path.rmdir()
-        except OSError:
-            log.warning("%s: %s holds files of others and stays", name, folder.path)
-        log.info("%s: its pictures, index and state are deleted", name)
-    return [name for name in names if name not in gone]
+    folder = _folder(settings, name)
+    with FolderLock(folder.lock):
+        delete_dataset(folder)
+    try:
+        folder.path.rmdir()
+    except OSError:
+        log.warning("%s: %s holds files of others and stays", name, folder.path)
+    log.info("%s: its pictures, index and state are deleted", name)
 
 
 def _folder(settings: Settings, name: str) -> DatasetFolder:

@@ -44,7 +44,8 @@ class Outcome:
     """What came of one attempt.
 
     Either the image was written, and ``bytes``, ``sha256`` and ``facts`` describe the file; or ``reason``
-    is a word that classifies the failure and ``message`` says what was found and what to do.
+    is a word that classifies the failure, ``message`` says what was found and what to do, and ``facts`` are
+    those that were found until then.
     """
 
     number: int
@@ -83,12 +84,13 @@ def try_image(task: Task) -> Outcome:
 
 
 def _convert(task: Task) -> Conversion | Outcome:
+    facts = Facts()
     try:
-        loaded = load(task.source)
+        loaded = load(task.source, facts)
         with computing():
             return convert_loaded(loaded, task.recipe)
     except Refusal as refusal:
-        return Outcome(*_names(task), reason=str(refusal.reason), message=refusal.message)
+        return Outcome(*_names(task), reason=str(refusal.reason), message=refusal.message, facts=facts)
     except MemoryError:
         return Outcome(*_names(task), reason=OUT_OF_MEMORY, message=_TOO_LITTLE_MEMORY)
     except Exception as error:

@@ -49,7 +49,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     vindrcxr.LAYOUTS[0].make(folder / "made")
     train = folder / "sources/vindrcxr/train"
     train.mkdir(parents=True)
-    for number, film in enumerate(sorted((folder / "made/train").glob("*.dicom")) * 15):
+    for number, film in enumerate(sorted((folder / "made/train").glob("*.dicom")) * 10):
         os.link(film, train / f"{number:032x}.dicom")
     config = folder / "config.yml"
     config.write_text(

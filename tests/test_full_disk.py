@@ -10,8 +10,8 @@ import pytest
 
 from tests.runs import attempts, check_completes, check_stopped, configured, start, tree, wait_until
 
-# What the films take: pages of 4 KiB, and files with folders.
-KIBIBYTES, INODES = (60, 900), (5, 130)
+# The films take 1,900 KiB in 100 files and folders.
+KIBIBYTES, INODES = (60, 1500), (5, 80)
 
 
 class Mounts:

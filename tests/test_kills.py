@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs import attempts, check_completes, configured, start, tree, wait_until
+from tests.runs import attempts, check_completes, configured, images_to_do, start, tree, wait_until
 
 Moment = Callable[[], bool]
 
@@ -67,6 +67,7 @@ def test_killed_runs_end_in_the_tree_of_an_undisturbed_one(
             wait_until(process, happens)
             killed += kill(process)
         check_completes(config, collection, undisturbed)
+        assert images_to_do(config) == 0
         shutil.rmtree(collection)
     # A run may end before its moment, where that is the last.
     assert killed >= 4 * collections

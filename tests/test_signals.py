@@ -81,7 +81,8 @@ def check_ended(run: Run, collection: Path) -> None:
     assert processes_left(run.pid) == []
     if run.returncode == -signal.SIGKILL:
         return
-    assert run.returncode == 130, errors
+    # A second Ctrl-C may meet the interpreter as it ends, of which a shell says 130 as well.
+    assert run.returncode in (130, -signal.SIGINT), errors
     assert GO_ON in errors.splitlines()[-1]
     check_stopped(collection, is_current="stopped at once" not in errors)
 

@@ -43,7 +43,7 @@ def test_demo_is_well_and_untouched(demo: Path) -> None:
     before = states(demo)
     result = machex("verify", "-c", str(demo / "config.yml"), "--deep", "--sources")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "all is well (every picture was read)" in result.stdout
+    assert "no damage (every picture was read)" in result.stdout
     assert states(demo) == before
 
 

@@ -28,13 +28,17 @@ def run(arguments: Namespace) -> int:
     settings = load_settings(Path(arguments.config))
     log.debug("%s", settings)
     sheets = _folder_of_sheets(arguments.limit, arguments.output)
-    names = delete_unconfigured(settings, arguments.dataset) if arguments.prune else arguments.dataset
-    if arguments.dataset and not names:
-        return 0
+    gone = [name for name in unconfigured(settings) if name in arguments.dataset and arguments.prune]
+    names = [name for name in arguments.dataset if name not in gone]
     request = Request(arguments.limit, arguments.retry_failed, arguments.prune)
-    return compose_and_report(
-        settings, names, quiet=arguments.quiet, request=request, redo=arguments.redo, sheets=sheets
-    )
+    exit_code = 0
+    if names or not gone:
+        exit_code = compose_and_report(
+            settings, names, quiet=arguments.quiet, request=request, redo=arguments.redo, sheets=sheets
+        )
+    for name in gone:
+        delete_unconfigured(settings, name)
+    return exit_code
 
 
 def _folder_of_sheets(limit: int | None, folder: str | None) -> Path | None:

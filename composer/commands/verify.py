@@ -143,7 +143,7 @@ def _advice(findings: Sequence[Finding], arguments: Namespace, settings: Setting
     kinds = {finding.kind for finding in findings}
     if not kinds & (DAMAGE | SOURCES):
         read = "every picture was read" if arguments.deep else "--deep also reads every picture"
-        return [f"all is well ({read})"]
+        return [f"no damage ({read})"]
     roots = _roots(settings)
     lines = []
     if not arguments.repair and kinds & {*DAMAGE, Kind.SOURCE_CHANGED} - {Kind.PLAN}:

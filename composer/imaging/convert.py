@@ -82,15 +82,20 @@ def convert(source: Source, recipe: Recipe) -> Conversion:
     return convert_loaded(load(source), recipe)
 
 
-def load(source: Source) -> Loaded:
+def load(source: Source, facts: Facts | None = None) -> Loaded:
     """Read one image, which takes as long as the storage wants.
+
+    Parameters
+    ----------
+    facts
+        What is found is noted here, also when the image is refused.
 
     Raises
     ------
     Refusal
         The image is missing, or cannot be read as a whole.
     """
-    facts = Facts()
+    facts = facts or Facts()
     start = perf_counter()
     data = source.read(facts)
     facts.read_ms = _milliseconds(start)

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
 from composer.errors import OutputError
-from composer.folder import IMAGES_PER_FOLDER, DatasetFolder, image_name
+from composer.folder import IMAGES_PER_FOLDER, DatasetFolder, image_name, is_picture, is_temporary
+from composer.threads import in_threads
 from composer.verification.expectation import Expectation
 from composer.verification.findings import Finding, Kind
 
-Item = TypeVar("Item")
-Answer = TypeVar("Answer")
-
-# Looking at a file on network storage is waiting.
-_THREADS = 16
-_TEMPORARY = re.compile(r"(.+/)?\..+\.part")
-_PICTURE = re.compile(r"\d{2,}/\d{6,}\.(jpg|png)")
 # Of a lock that was left, and of those who wanted it.
 _LOCK = re.compile(r"\.?lock(\..+)?")
 # Of files that are only noted so many are named.
@@ -51,16 +43,6 @@ class Presence:
     absent: set[int] = field(default_factory=set)
     others: list[str] = field(default_factory=list)
     bytes: int = 0
-
-
-def in_threads(function: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
-    """Yield what a function that waits for storage returns for each item; after an error none is begun."""
-    with ThreadPoolExecutor(_THREADS) as threads:
-        try:
-            yield from threads.map(function, items)
-        except BaseException:
-            threads.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def look(folder: DatasetFolder, expected: Expectation, *, progress: bool) -> Presence:
@@ -97,33 +79,34 @@ def look(folder: DatasetFolder, expected: Expectation, *, progress: bool) -> Pre
 
 
 def notes(dataset: str, others: Collection[str], expected: Expectation) -> Iterator[Finding]:
-    """Tell of the files that are no picture of a written image, each kind in one finding.
+    """Tell of files that are no picture of a written image, each kind in one finding, and of images to make.
 
     Parameters
     ----------
     others
         As `Presence` has them.
     """
-    if not others:
-        return
     planned = {image_name(n, expected.extension): n for n in expected.planned.to_pylist()}
     temporary: list[str] = []
     unwritten: list[str] = []
     unselected: list[str] = []
     foreign: list[str] = []
     for name in others:
-        if _TEMPORARY.fullmatch(name):
+        if is_temporary(name):
             temporary.append(name)
         elif name in planned:
             unwritten.append(name)
         else:
-            (unselected if _PICTURE.fullmatch(name) else foreign).append(name)
+            (unselected if is_picture(name) else foreign).append(name)
     yield from _note(dataset, temporary, "temporary files, which the next run deletes")
     yield from _note(dataset, unselected, "pictures that are not selected; see --prune")
     yield from _note(dataset, foreign, "files that are not of MaCheX, which are left alone")
     text = "pictures that the ledger does not have as written"
     lost = tuple(planned[name] for name in unwritten if planned[name] in expected.without_line)
     yield from _note(dataset, unwritten, text, lost)
+    if untried := len(expected.without_line) - len(lost):
+        text = f"{untried:,} planned images were not tried yet; run the compose command"
+        yield Finding(Kind.NOTE, dataset, text)
 
 
 def _note(dataset: str, names: list[str], text: str, lost: tuple[int, ...] = ()) -> Iterator[Finding]:

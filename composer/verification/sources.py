@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
+from composer.threads import in_threads
 from composer.verification.findings import Finding, Kind
-from composer.verification.presence import in_threads
 
 # Files that one thread looks at in turn.
 _BATCH = 500

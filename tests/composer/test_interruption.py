@@ -8,7 +8,7 @@ from types import FrameType
 
 import pytest
 
-from composer.errors import Interrupted
+from composer.errors import Interrupted, StoppedAtOnce
 from composer.interruption import postponed_interrupts
 
 
@@ -23,7 +23,7 @@ def test_first_signal_is_noted_and_the_second_stops(
         assert interruption.requested
         with pytest.raises(Interrupted, match="interrupted; run the same command again"):
             interruption.check()
-        with pytest.raises(Interrupted, match="stopped at once; run the same command again"):
+        with pytest.raises(StoppedAtOnce, match="stopped at once; run the same command again"):
             os.kill(os.getpid(), number)
     assert f"{number.name}: finishing the images in flight" in caplog.text
 

@@ -148,7 +148,7 @@ def test_released_lock_is_not_taken_over(path: Path) -> None:
 def test_holder_on_another_machine_is_respected_until_its_lock_is_too_old(path: Path) -> None:
     plant(path, elsewhere(), age=LIFETIME - 30)
     end = time.strftime("%H:%M:%S", time.localtime(path.stat().st_mtime + LIFETIME + 1))
-    message = rf"process 7 on node3 .* ends by itself at {end}; .* you may remove {path}"
+    message = rf"process 7 on node3 .* ends by itself at {end}: .* Do not remove {path}"
     with pytest.raises(OutputError, match=message), FolderLock(path):
         pass
     assert left(path) == ["lock"]
