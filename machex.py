@@ -24,9 +24,9 @@ Composes public chest X-ray releases into one collection to train on.
 Edit config.yml, then run:  python machex.py -c config.yml
 """
 _EXIT_CODES = """\
-exit codes: 0 complete; 1 finished, but some images failed or are missing; 2 configuration, sources or command
-line are wrong, nothing was written; 3 the result cannot be written, or workers cannot run; 4 verify found
-damage; 130 interrupted
+exit codes: 0 complete; 1 finished, but some images failed or are missing, or verify found changed sources;
+2 configuration, sources or command line are wrong, nothing was written; 3 the result cannot be written,
+another run writes there, or workers cannot run; 4 verify found damage; 130 interrupted
 """
 
 

@@ -44,12 +44,16 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     It has sources/vindrcxr, sources/chexpert, config.yml and machex_dataset/. Tests do not change it.
     """
-    folder = tmp_path_factory.mktemp("films")
+    return composed_films(tmp_path_factory.mktemp("films"), copies=10)
+
+
+def composed_films(folder: Path, *, copies: int) -> Path:
+    """Compose so many copies of eight films, and those of CheXpert, into a folder as `films` has it."""
     chexpert.LAYOUTS[0].make(folder / "sources/chexpert")
     vindrcxr.LAYOUTS[0].make(folder / "made")
     train = folder / "sources/vindrcxr/train"
     train.mkdir(parents=True)
-    for number, film in enumerate(sorted((folder / "made/train").glob("*.dicom")) * 10):
+    for number, film in enumerate(sorted((folder / "made/train").glob("*.dicom")) * copies):
         os.link(film, train / f"{number:032x}.dicom")
     config = folder / "config.yml"
     config.write_text(

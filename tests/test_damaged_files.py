@@ -202,6 +202,7 @@ DAMAGES = [
     replaced("unsupported", colour_of_16_bits, PNG),
     replaced("unreadable", lambda path: path.mkdir()),
     replaced("unreadable", os.mkfifo),
+    replaced("unreadable", lambda path: path.symlink_to(path.name)),
 ]
 if os.geteuid() != 0:
     DAMAGES.append(Damage("unreadable", (PNG, JPEG, DICOM), lambda path, _: path.chmod(0)))

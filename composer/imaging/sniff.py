@@ -65,7 +65,7 @@ def _is_bare_dicom(data: bytes) -> bool:
 
 def _refusal(data: bytes) -> Refusal:
     if len(data) < 132 and (
-        PNG_SIGNATURE.startswith(data) or JPEG_SIGNATURE.startswith(data) or not any(data)
+        PNG_SIGNATURE.startswith(data) or JPEG_SIGNATURE.startswith(data) or not any(data[:128])
     ):
         return Refusal(
             Reason.TRUNCATED, f"only {len(data)} bytes, less than any header; fetch the file again"

@@ -46,9 +46,17 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
     return sorted(found, key=lambda entry: entry.name)
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link to itself, or into what may not be looked at.
+        return False
+
+
 def subfolders(folder: Path) -> list[Path]:
     """Return the folders directly inside a folder, sorted by name."""
-    return [Path(entry.path) for entry in entries(folder) if entry.is_dir()]
+    return [Path(entry.path) for entry in entries(folder) if _is_folder(entry)]
 
 
 # No function here asks an entry with an image's name for its type: on network storage that can be a call per
@@ -73,7 +81,7 @@ def _walk(folder: Path, suffixes: tuple[str, ...], left: tuple[Path, ...]) -> It
     for entry in entries(folder):
         if entry.name.lower().endswith(suffixes):
             yield entry.name
-        elif entry.is_dir():
+        elif _is_folder(entry):
             # The folders that the links on the way have left.
             left_here = left
             if entry.is_symlink():
@@ -91,8 +99,10 @@ def contents(folder: Path) -> str:
     Names are left out: folders are often named after patients.
     """
     found = entries(folder)
-    folders = sum(entry.is_dir() for entry in found)
-    endings = sorted({PurePath(entry.name).suffix.lower() or "none" for entry in found if not entry.is_dir()})
+    folders = sum(_is_folder(entry) for entry in found)
+    endings = sorted(
+        {PurePath(entry.name).suffix.lower() or "none" for entry in found if not _is_folder(entry)}
+    )
     files = f"{len(found) - folders:,} files" + (f" (endings {', '.join(endings[:5])})" if endings else "")
     return f"{folders:,} folders and {files}"
 
