@@ -166,7 +166,7 @@ def test_all_processes_end_when_the_driver_is_killed(tmp_path: Path) -> None:
     while len(list((tmp_path / "marks").iterdir())) < 2:
         pass
     driver.send_signal(signal.SIGKILL)
-    driver.wait()
+    driver.communicate()
     _, alive = psutil.wait_procs(below, timeout=20)
     assert not alive
 
@@ -174,5 +174,6 @@ def test_all_processes_end_when_the_driver_is_killed(tmp_path: Path) -> None:
 def test_process_that_cannot_be_ended_does_not_hold_the_driver_up(tmp_path: Path) -> None:
     # As one that hangs in a system call on storage that does not answer.
     driver, below = start_driver(tmp_path, "unkillable", "break")
-    assert driver.wait(timeout=20) == 0
+    driver.communicate(timeout=20)
+    assert driver.returncode == 0
     psutil.wait_procs(below, timeout=20)
