@@ -67,7 +67,7 @@ def test_process_that_has_ended_is_beyond_no_limit() -> None:
     watch.start(process.pid)
     assert watch.exceeded() is not None
     process.kill()
-    process.wait()
+    process.communicate()
     assert watch.exceeded() is None
     watch.start(process.pid)
     assert watch.exceeded() is None
