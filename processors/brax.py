@@ -21,6 +21,7 @@ from processors.base import (
     base_name,
     entries,
     find_table,
+    is_folder,
     no_image_found,
     path_inside,
     sex_of,
@@ -359,7 +360,7 @@ def _walk(folder: Path, suffix: str, depth: int) -> Iterator[str]:
     for entry in entries(folder):
         if entry.name.lower().endswith(suffix):
             yield entry.name
-        elif entry.is_dir():
+        elif is_folder(entry):
             if depth > 1:
                 for path in _walk(Path(entry.path), suffix, depth - 1):
                     yield f"{entry.name}/{path}"

@@ -24,6 +24,7 @@ from processors.base import (
     entries,
     find_table,
     is_archive,
+    is_folder,
     no_image_found,
     path_inside,
     read_lines,
@@ -228,7 +229,7 @@ class _Survey:
             for entry in found:
                 if _GROUP.fullmatch(entry.name) or not (any_name or _ON_THE_WAY.fullmatch(entry.name)):
                     continue
-                if depth < _DEEPEST and entry.is_dir():
+                if depth < _DEEPEST and is_folder(entry):
                     waiting.append((Path(entry.path), depth + 1))
         for tree in self.trees:
             tree.look(_LOOKED_AT)

@@ -31,6 +31,7 @@ from processors.base import (
     folders_below,
     frontal_view_of,
     image_names,
+    is_folder,
     no_image_found,
     sex_of,
     subfolders,
@@ -627,7 +628,7 @@ def _flat_places(folders: Iterable[Path]) -> list[_Place]:
     places = []
     for entry in itertools.chain.from_iterable(map(entries, folders)):
         match = _FLAT_FOLDER.fullmatch(entry.name)
-        if match and entry.is_dir() is (match[5] is None):
+        if match and is_folder(entry) is (match[5] is None):
             split = _SPLITS[match[3].lower()]
             places.append(_Place(Path(entry.path), match[1], match[2], split, bool(match[4]), bool(match[5])))
     return sorted(places, key=lambda place: (-int(place.stage), place.is_jpg, place.is_zip))

@@ -114,7 +114,8 @@ FOLLOWING_TESTS = (
 def test_adding_a_dataset_is_one_file_and_its_miniature(tmp_path: Path) -> None:
     repository = tmp_path / "repository"
     for part in ("processors", "composer", "tests"):
-        shutil.copytree(REPOSITORY / part, repository / part, ignore=shutil.ignore_patterns("__pycache__"))
+        # With what is compiled, which takes some seconds.
+        shutil.copytree(REPOSITORY / part, repository / part)
     for name in ("machex.py", "dataset.py", "pyproject.toml"):
         shutil.copy(REPOSITORY / name, repository)
     (repository / "processors/addition.py").write_text(textwrap.dedent(PROCESSOR).lstrip())

@@ -6,6 +6,7 @@ import os
 import tarfile
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import Self
 
@@ -46,17 +47,23 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
     return sorted(found, key=lambda entry: entry.name)
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Say whether an entry is a folder; no to what cannot be looked at, such as a link to itself."""
+    with suppress(OSError):
         return entry.is_dir()
-    except OSError:
-        # A link to itself, or into what may not be looked at.
-        return False
+    return False
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """Say whether an entry is a file; no to what cannot be looked at."""
+    with suppress(OSError):
+        return entry.is_file()
+    return False
 
 
 def subfolders(folder: Path) -> list[Path]:
     """Return the folders directly inside a folder, sorted by name."""
-    return [Path(entry.path) for entry in entries(folder) if _is_folder(entry)]
+    return [Path(entry.path) for entry in entries(folder) if is_folder(entry)]
 
 
 # No function here asks an entry with an image's name for its type: on network storage that can be a call per
@@ -81,7 +88,7 @@ def _walk(folder: Path, suffixes: tuple[str, ...], left: tuple[Path, ...]) -> It
     for entry in entries(folder):
         if entry.name.lower().endswith(suffixes):
             yield entry.name
-        elif _is_folder(entry):
+        elif is_folder(entry):
             # The folders that the links on the way have left.
             left_here = left
             if entry.is_symlink():
@@ -99,9 +106,9 @@ def contents(folder: Path) -> str:
     Names are left out: folders are often named after patients.
     """
     found = entries(folder)
-    folders = sum(_is_folder(entry) for entry in found)
+    folders = sum(is_folder(entry) for entry in found)
     endings = sorted(
-        {PurePath(entry.name).suffix.lower() or "none" for entry in found if not _is_folder(entry)}
+        {PurePath(entry.name).suffix.lower() or "none" for entry in found if not is_folder(entry)}
     )
     files = f"{len(found) - folders:,} files" + (f" (endings {', '.join(endings[:5])})" if endings else "")
     return f"{folders:,} folders and {files}"

@@ -16,7 +16,7 @@ from typing import IO, Any, cast
 import pandas as pd
 
 from processors.base.contract import SourceError
-from processors.base.files import entries
+from processors.base.files import entries, is_file
 
 
 def find_table(folders: Sequence[Path], *names: str) -> Path | None:
@@ -27,7 +27,7 @@ def find_table(folders: Sequence[Path], *names: str) -> Path | None:
     """
     wanted = [name.lower() + packed for name in names for packed in ("", ".gz", ".zip")]
     for folder in folders:
-        present = {entry.name.lower(): entry.name for entry in entries(folder) if entry.is_file()}
+        present = {entry.name.lower(): entry.name for entry in entries(folder) if is_file(entry)}
         for candidate in wanted:
             if candidate in present:
                 return folder / present[candidate]

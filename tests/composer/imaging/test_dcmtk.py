@@ -181,7 +181,9 @@ def _departs(dataset: Dataset, kind: Kind) -> bool:
     return dataset.BitsStored == 1 or "range_repaired" in facts.flags
 
 
-@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.parametrize(
+    "kind", [kind if kind == "window" else pytest.param(kind, marks=pytest.mark.long) for kind in OPTIONS]
+)
 def test_corpus(tmp_path: Path, kind: Kind) -> None:
     found = [
         _compare(tmp_path, path.name, dataset, kind)

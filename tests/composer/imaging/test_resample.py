@@ -144,6 +144,7 @@ def test_film_that_is_a_view_of_another_is_read_right() -> None:
     np.testing.assert_array_equal(resample(view, *axes, 255), resample(copy, *axes, 255))
 
 
+@pytest.mark.long
 def test_damaged_cache_is_no_obstacle(tmp_path: Path) -> None:
     code = "import composer.imaging.warm; print('compiled')"
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
