@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pyarrow.parquet as pq
 
+from composer.holder import read_holder
 from tests.conftest import REPOSITORY, machex
 
 Tree = Mapping[str, str]
@@ -108,14 +109,20 @@ def _check_ledger(folder: Path, *, once: bool) -> None:
         assert max(Counter(line["identity"] for line in lines).values()) == 1
 
 
+def is_held(lock: Path) -> bool:
+    """Return whether the holder of a lock lives."""
+    holder = read_holder(lock)
+    return holder is not None and holder.lives(time.time())
+
+
 def check_stopped(collection: Path, *, is_current: bool) -> None:
     """Look at what a run has left that was stopped: whole lines, and an index of whole pictures.
 
     With ``is_current`` the index has everything that was entered.
     """
     assert not [*collection.rglob("*.part")]
-    # One that has expired tells the next run to look for damage.
-    assert not [lock for lock in collection.rglob("lock") if lock.stat().st_mtime]
+    # One that has expired, or is left of a run that was killed before, tells the next run to look for damage.
+    assert not [lock for lock in collection.rglob("lock") if is_held(lock)]
     for ledger in collection.glob("*/ledger.jsonl"):
         content = ledger.read_bytes()
         assert content.endswith(b"\n") or not content
