@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +13,11 @@ import pyarrow.compute as pc
 
 from composer.imaging import Facts, Refusal, Source, scan_header
 from composer.records import SOURCE_COLUMNS, source_of
+from composer.threads import in_threads
 from processors.base import FRONTAL_VIEWS, Processor
 
 log = logging.getLogger(__name__)
 
-_THREADS = 16
 _BATCH = 10_000
 _UNKNOWN = pa.scalar("unknown")
 
@@ -73,11 +72,11 @@ def read_headers(root: Path, rows: pa.Table) -> Iterator[Facts | None]:
         With `composer.records.SOURCE_COLUMNS`.
     """
     # pydicom warns of every oddity; filters of warnings are common to all threads.
-    with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as threads:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # A thread pool is given all its work at once.
+        # Threads are given all their work at once.
         for batch in rows.to_batches(max_chunksize=_BATCH):
-            yield from threads.map(lambda row: _scan(source_of(root, row)), batch.to_pylist())
+            yield from in_threads(lambda row: _scan(source_of(root, row)), batch.to_pylist())
 
 
 def _scan(source: Source) -> Facts | None:

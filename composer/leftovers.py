@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 
@@ -13,8 +12,6 @@ from composer.errors import OutputError
 from composer.folder import DatasetFolder, image_name, is_picture, is_temporary
 from composer.status import Status
 from composer.threads import in_threads
-
-log = logging.getLogger(__name__)
 
 
 def sweep(folder: DatasetFolder) -> None:

@@ -6,7 +6,6 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -23,12 +22,12 @@ from composer.records import SOURCE_COLUMNS
 from composer.request import to_make
 from composer.sample import spread
 from composer.tasks import lost_image, tasks
+from composer.threads import in_threads
 from composer.worker import WARM, Outcome, Task, try_image
 
 # How many images of a dataset are decoded; at how many more it is looked which coding they have, or whether
 # the file that a table promises is there.
 _DECODED, _LOOKED_AT = 24, 200
-_THREADS = 16
 _DICOM_SUFFIXES = (".dcm", ".dicom")
 
 
@@ -133,11 +132,8 @@ def _look_at_files(dataset: Dataset) -> tuple[NDArray[np.int64], int, int]:
     """Return two rows of every transfer syntax seen, how many files were looked for, and how many lack."""
     rows, _ = spread(dataset.plan, _LOOKED_AT)
     sources = dataset.plan["source"].take(rows).to_pylist()
-    with ThreadPoolExecutor(_THREADS) as threads:
-        # Unlike Path.exists, this says no to what cannot be looked at.
-        present = np.fromiter(
-            threads.map(os.path.exists, map(dataset.processor.root.joinpath, sources)), bool
-        )
+    # Unlike Path.exists, this says no to what cannot be looked at.
+    present = np.fromiter(in_threads(os.path.exists, map(dataset.processor.root.joinpath, sources)), bool)
     keys = dataset.plan["key"].take(rows).to_pylist()
     is_dicom = np.array([key.lower().endswith(_DICOM_SUFFIXES) for key in keys], bool)
     dicoms = rows[present & is_dicom]

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from composer.threads import in_threads
 from processors.base import Report
 
 log = logging.getLogger(__name__)
-
-# Opening a file on network storage is waiting; a study's report is opened once.
-_THREADS = 16
 
 
 def fill_reports(written: pa.Table, read: Callable[[str], Report], name: str) -> pa.Table:
@@ -35,8 +32,8 @@ def fill_reports(written: pa.Table, read: Callable[[str], Report], name: str) ->
     if not len(files):
         return written
     log.info("%s: reading %s reports", name, f"{len(files):,}")
-    with ThreadPoolExecutor(_THREADS) as threads:
-        reports = list(threads.map(lambda file: _read(read, file), files.to_pylist()))
+    # A study's report is opened once.
+    reports = list(in_threads(lambda file: _read(read, file), files.to_pylist()))
     if absent := reports.count(None):
         log.warning("%s: %s reports cannot be read: their images have empty ones", name, f"{absent:,}")
     found = [report or Report("") for report in reports]
