@@ -49,8 +49,9 @@ format: $(VENV)/.development  ## format the code and sort imports
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.runtime  ## write docs/datasets.md from the processors
+docs: $(VENV)/.runtime  ## write docs/datasets.md from the processors, and the tables in docs/labels.md
 	$(BIN)/python -m composer.catalogue > docs/datasets.md
+	$(BIN)/python -m composer.labels.page docs/labels.md
 
 bench: $(VENV)/.development  ## measure; see docs/performance.md and docs/pixels.md
 	$(BIN)/python -m benchmarks.plan
