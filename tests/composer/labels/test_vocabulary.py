@@ -56,8 +56,8 @@ def test_labels_of_padchest_are_those_of_the_release_and_of_its_covid_successor(
     assert more == {"hemothorax", "viral pneumonia", "COVID 19", "COVID 19 uncertain"}
 
 
-def test_every_dataset_has_labellers() -> None:
-    assert {each.dataset for each in vocabulary().labellers} == {each.folder for each in all_processors()}
+def test_labellers_are_of_datasets_that_there_are() -> None:
+    assert {each.dataset for each in vocabulary().labellers} <= {each.folder for each in all_processors()}
 
 
 def test_of_several_labellers_radiologists_come_first() -> None:
