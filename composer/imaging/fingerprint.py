@@ -1,0 +1,125 @@
+"""A fingerprint of a radiograph: 32 bytes that copies of it share, nearly, and other films do not.
+
+Copies are other encodings, sizes, windows and curves of grey levels, negatives, mirror images, and crops or
+borders of some 5 %. What all of them leave is where a film is brighter than its surroundings: a thumbnail of
+ranks instead of levels, each relative to its neighbours, weighted less towards the border, as the signs of
+its low spatial frequencies. Fingerprints only propose pairs; `composer.imaging.similarity` compares pixels.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from composer.imaging.picture import Grey
+
+Integers = NDArray[np.int64]
+
+# Bytes of a fingerprint.
+SIZE = 32
+# Pairs that differ in more of the 256 bits are no candidates; benchmarks/fingerprint.py measures both sides.
+RADIUS = 52
+
+# Cells of the thumbnail on each side, and frequencies of which the signs are kept.
+_CELLS = 32
+_FREQUENCIES = 16
+# So many rows and columns of the source are looked at: reading all of a large film takes ten times as long.
+_SAMPLES = 256
+# Cells on each side of the neighbourhood that a cell is compared with.
+_NEIGHBOURHOOD = 5
+# Levels nearer than their range divided by this count as equal, or compression would give ranks
+# by chance to the black and white parts of a film.
+_TIE = 128
+# Keeps the noise of flat regions small: 0.1 % of the variance of all ranks.
+_FLAT = 0.001
+
+
+def fingerprint(grey: Grey) -> bytes:
+    """Return the fingerprint of a film.
+
+    It is computed in integers and in single operations that IEEE 754 rounds exactly, so that every processor
+    gives the same.
+
+    Parameters
+    ----------
+    grey
+        The whole film, of any size: before crop and resampling, so that no setting of these matters.
+
+    Returns
+    -------
+    bytes of length 32
+        A bit for each of 16 x 16 frequencies: first those that a mirror leaves, then those that it turns.
+        All zero when the film is of one grey level.
+    """
+    ranks = _ranks(_thumbnail(grey))
+    waves = _waves()
+    spectrum = waves @ _relative_to_neighbours(ranks) @ waves.T
+    signs = np.concatenate([spectrum[:, ::2].ravel(), spectrum[:, 1::2].ravel()]) > 0
+    return np.packbits(signs).tobytes()
+
+
+def distance(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return in how many of 256 bits fingerprints differ, up to a mirror image or a negative of the film.
+
+    Parameters
+    ----------
+    a, b
+        Fingerprints as arrays of shape (..., 32), broadcast against each other.
+
+    Returns
+    -------
+    Array of the broadcast shape without its last axis
+        0 for copies, about 115 for films that have nothing to do with each other, at most 128.
+    """
+    differing = np.bitwise_count(a ^ b).astype(np.int64)
+    halves = differing.reshape(*differing.shape[:-1], 2, SIZE // 2).sum(axis=-1)
+    # A negative turns every bit, a mirror those of the second half.
+    result: NDArray[np.int64] = np.minimum(halves, 4 * SIZE - halves).sum(axis=-1)
+    return result
+
+
+def _thumbnail(grey: Grey) -> Integers:
+    """Return mean grey levels of 32 x 32 cells of the film, each of 64 of its pixels, 0 to 65535."""
+    rows, columns = ((2 * np.arange(_SAMPLES) + 1) * size // (2 * _SAMPLES) for size in grey.index.shape)
+    levels = np.rint(65535 * grey.table[grey.index[rows][:, columns]]).astype(np.int64)
+    side = _SAMPLES // _CELLS
+    means: Integers = levels.reshape(_CELLS, side, _CELLS, side).sum(axis=(1, 3)) // side**2
+    return means
+
+
+def _ranks(cells: Integers) -> Integers:
+    """Return for each cell how many are darker, plus how many are not brighter, with a little tolerance."""
+    ordered = np.sort(cells, axis=None)
+    tie = (ordered[-1] - ordered[0]) // _TIE
+    darker = np.searchsorted(ordered, cells - tie, "left")
+    ranks: Integers = darker + np.searchsorted(ordered, cells + tie, "right")
+    return ranks
+
+
+def _relative_to_neighbours(ranks: Integers) -> Integers:
+    """Return by how many standard deviations of its neighbourhood a cell exceeds the mean, times 256."""
+    count = _NEIGHBOURHOOD**2
+    total, squares = _sum_of_neighbours(ranks), _sum_of_neighbours(ranks * ranks)
+    flat = int(_FLAT * (2 * ranks.size * count) ** 2 / 12)
+    deviation = np.sqrt(count * squares - total * total + flat)
+    relative: Integers = np.rint(256 * (count * ranks - total) / deviation).astype(np.int64)
+    return relative
+
+
+def _sum_of_neighbours(cells: Integers) -> Integers:
+    around = np.pad(cells, _NEIGHBOURHOOD // 2, mode="edge")
+    down = sliding_window_view(around, _NEIGHBOURHOOD, axis=0).sum(axis=-1)
+    total: Integers = sliding_window_view(down, _NEIGHBOURHOOD, axis=1).sum(axis=-1)
+    return total
+
+
+@functools.cache
+def _waves() -> Integers:
+    """Return cosines of the low frequencies, of shape (frequencies, cells), which fade towards the border."""
+    centres = (np.arange(_CELLS) + 0.5) / _CELLS
+    waves = np.cos(np.pi * np.arange(_FREQUENCIES)[:, None] * centres) * np.sin(np.pi * centres)
+    # The last bits of a cosine differ between systems and must not decide how it is rounded.
+    return np.rint(np.round(waves * 4096, 6)).astype(np.int64)
