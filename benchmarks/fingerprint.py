@@ -29,10 +29,10 @@ from torch.nn.functional import grid_sample, interpolate
 
 from composer.demo.phantom import film
 from composer.imaging import Recipe, Source, convert
-from composer.imaging.candidates import near_pairs
 from composer.imaging.fingerprint import RADIUS, distance, fingerprint
 from composer.imaging.picture import Grey
 from composer.imaging.similarity import compare
+from composer.twins.candidates import near_pairs
 
 Levels = NDArray[np.uint8]
 Prints = NDArray[np.uint8]

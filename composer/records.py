@@ -55,6 +55,7 @@ SCHEMA = pa.schema(
         pa.field("split", pa.string()),
         pa.field("patient_id", pa.string()),
         pa.field("study_id", pa.string()),
+        pa.field("twin", pa.string()),
         pa.field("sex", pa.string()),
         pa.field("age", pa.float32()),
         pa.field("labels", pa.list_(LABEL)),

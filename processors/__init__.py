@@ -30,6 +30,26 @@ def all_processors() -> tuple[type[Processor], ...]:
     return found
 
 
+def families() -> tuple[tuple[type[Processor], ...], ...]:
+    """Return the datasets that hold the same radiographs: each parent, followed by its children.
+
+    Raises
+    ------
+    TypeError
+        When a processor names a parent that there is not, or that has a parent itself.
+    """
+    processors = {processor.folder: processor for processor in all_processors()}
+    children = [processor for processor in processors.values() if processor.parent is not None]
+    odd = [each.name for each in children if each.parent not in processors or processors[each.parent].parent]
+    if odd:
+        raise TypeError(f"no dataset without a parent is the parent of {', '.join(odd)}")
+    return tuple(
+        (parent, *found)
+        for name, parent in processors.items()
+        if (found := [child for child in children if child.parent == name])
+    )
+
+
 def _processor_of(module_name: str) -> type[Processor]:
     module = importlib.import_module(f"{__name__}.{module_name}")
     own = [

@@ -231,6 +231,7 @@ class RSNAPneumonia(Processor):
         Release("RSNA", 30_000, note="316 have no consensus and are left out"),
     )
     known_bad = ()
+    parent = "chex-ray14"
 
     def recognise(self) -> str:
         """Find the flat folders of Kaggle or the tree of RSNA, here or up to two folders below."""

@@ -168,6 +168,7 @@ class SIIMACR(Processor):
         Release("test of stage 2 (unlabelled)", 3_205),
     )
     known_bad = ()
+    parent = "chex-ray14"
 
     def recognise(self) -> str:
         """Collect the images by name, wherever they lie: the layouts differ in folders and names only."""

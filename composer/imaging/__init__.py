@@ -2,10 +2,19 @@
 
 This package knows one image and never a dataset. `convert` is the whole of it: a pure function from a
 `Source` and a `Recipe` to the bytes of the picture and the `Facts` about how they came to be; `load` and
-`convert_loaded` are its two steps. What cannot be converted raises `Refusal` with one `Reason`.
+`convert_loaded`, which is `pixels_of` and `write_pixels`, are its steps. What cannot be converted raises
+`Refusal` with one `Reason`.
 """
 
-from composer.imaging.convert import Conversion, Loaded, convert, convert_loaded, load
+from composer.imaging.convert import (
+    Conversion,
+    Loaded,
+    convert,
+    convert_loaded,
+    load,
+    pixels_of,
+    write_pixels,
+)
 from composer.imaging.facts import Facts
 from composer.imaging.recipe import Recipe
 from composer.imaging.refusal import Reason, Refusal
@@ -23,5 +32,7 @@ __all__ = [
     "convert",
     "convert_loaded",
     "load",
+    "pixels_of",
     "scan_header",
+    "write_pixels",
 ]

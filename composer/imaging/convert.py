@@ -7,10 +7,11 @@ from time import perf_counter
 from composer.imaging import dicom, jpeg, png
 from composer.imaging.encode import encode
 from composer.imaging.facts import Facts
+from composer.imaging.fingerprint import fingerprint
 from composer.imaging.geometry import reshape
 from composer.imaging.header import pixel_aspect
 from composer.imaging.oddities import note_oddities
-from composer.imaging.picture import Picture
+from composer.imaging.picture import Picture, Pixels
 from composer.imaging.recipe import Recipe
 from composer.imaging.sniff import Kind, contradicts_extension, sniff
 from composer.imaging.source import Source
@@ -110,6 +111,22 @@ def convert_loaded(loaded: Loaded, recipe: Recipe) -> Conversion:
     Refusal
         The image is broken or of a kind that is not converted.
     """
+    return write_pixels(pixels_of(loaded, recipe), recipe, loaded.facts)
+
+
+def pixels_of(loaded: Loaded, recipe: Recipe) -> Pixels:
+    """Return the pixels of the picture, the first half of `convert_loaded`.
+
+    Returns
+    -------
+    Array of shape (rows, columns)
+        uint8, or uint16 for pictures of 16 bits; 0 is black.
+
+    Raises
+    ------
+    Refusal
+        The image is broken or of a kind that is not converted.
+    """
     source, data, facts = loaded.source, loaded.data, loaded.facts
     start = perf_counter()
     kind = sniff(data)
@@ -123,10 +140,16 @@ def convert_loaded(loaded: Loaded, recipe: Recipe) -> Conversion:
     start = perf_counter()
     grey = render(picture, recipe, facts)
     note_oddities(grey, facts)
+    found = fingerprint(grey)
+    facts.fingerprint = found.hex() if any(found) else None
     aspect = 1.0 if picture.header is None else pixel_aspect(picture.header.dataset, facts)
     pixels = reshape(grey, aspect, recipe, facts)
     facts.tone_ms = _milliseconds(start)
+    return pixels
 
+
+def write_pixels(pixels: Pixels, recipe: Recipe, facts: Facts) -> Conversion:
+    """Return the file of a picture, the second half of `convert_loaded`."""
     start = perf_counter()
     written = encode(pixels, recipe)
     facts.encode_ms = _milliseconds(start)

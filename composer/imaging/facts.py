@@ -54,6 +54,8 @@ class Facts:
         Left, top, right, bottom of what is shown, in source pixels.
     pad_box
         Left, top, right, bottom of the picture inside its black margin, when padded.
+    fingerprint
+        Of the film, in hexadecimal; see `composer.imaging.fingerprint`. None when it is of one grey level.
     rows, columns
         Size of the picture.
     flags
@@ -92,6 +94,7 @@ class Facts:
     scale_column: float = 1.0
     crop_box: list[float] | None = None
     pad_box: list[int] | None = None
+    fingerprint: str | None = None
     rows: int = 0
     columns: int = 0
     flags: list[str] = field(default_factory=list)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar, Literal, NamedTuple
 
 from processors.base.views import view_of
@@ -138,6 +139,9 @@ class Record:
         One of `VIEWS`.
     split
         The official split, None where the release has none.
+    twin
+        Identity of the same radiograph in the dataset that `Processor.parent` names, where a table of the
+        release tells it.
     sex
         ``"M"``, ``"F"`` or None.
     age
@@ -176,6 +180,7 @@ class Record:
     patient_id: str | None = None
     study_id: str | None = None
     split: Split | None = None
+    twin: str | None = None
     sex: Sex | None = None
     age: float | None = None
     labels: list[Label] = field(default_factory=list)
@@ -203,6 +208,9 @@ class Processor(ABC):
     ----------
     root
         The folder that the user names in the configuration.
+    files
+        Those of `further_files` that the user keeps elsewhere than below the root, by key of the
+        configuration. They come before what lies below the root.
 
     Attributes
     ----------
@@ -225,6 +233,10 @@ class Processor(ABC):
     known_bad: ClassVar[tuple[KnownBad, ...]]
     # Which of `class_label` and `report` MaCheX's index.json has for this dataset.
     machex_fields: ClassVar[tuple[str, ...]] = ()
+    # Folder name of the dataset of whose images these are copies; its patient ids are those of `patient_id`.
+    parent: ClassVar[str | None] = None
+    # Files of the release that some copies lack: key of the configuration, and the published name.
+    further_files: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __init_subclass__(cls) -> None:
         if inspect.isabstract(cls):
@@ -233,15 +245,16 @@ class Processor(ABC):
         if blanks:
             raise TypeError(f"{cls.__name__} does not declare {', '.join(blanks)}")
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, files: Mapping[str, Path] = MappingProxyType({})) -> None:
         self.root = root
+        self.files = files
         self.tables: list[str] = []
         self.warnings: list[str] = []
         self.layout = self.recognise()
 
     def relative(self, path: Path) -> str:
-        """Return a path as the user sees it below the root, with forward slashes."""
-        return path.relative_to(self.root).as_posix()
+        """Return a path as the user sees it: below the root, with forward slashes, or else the whole."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
 
     @abstractmethod
     def recognise(self) -> str:
@@ -254,6 +267,19 @@ class Processor(ABC):
         An image that is yielded again counts as a repeated row; a row that names no image is yielded through
         `UnusableRows`. So every row is accounted for.
         """
+
+    @classmethod
+    def splits_without_images(cls, files: Mapping[str, Path]) -> Mapping[str, Split]:
+        """Return the official split by identity, as far as `further_files` alone tell it.
+
+        Asked where the user has copies of these images in another dataset, but not this dataset.
+
+        Raises
+        ------
+        SourceError
+            When a file cannot be used.
+        """
+        return {}
 
     def read_report(self, report_file: str) -> Report:
         """Return the text that `Record.report_file` names; needed only by processors that set it.

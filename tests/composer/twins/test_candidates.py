@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from composer.imaging.candidates import near_pairs
 from composer.imaging.fingerprint import SIZE, distance
+from composer.twins.candidates import near_pairs
 
 Prints = NDArray[np.uint8]
 

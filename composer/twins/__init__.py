@@ -1,0 +1,1 @@
+"""Is a film another one again: candidates by their fingerprints, and what a source holds out."""

@@ -1,0 +1,1 @@
+"""Tests of the same radiograph in two places."""

@@ -1,0 +1,1 @@
+"""Tests of what finds a film again."""
