@@ -13,11 +13,13 @@ torch.Size([3, 1024, 1024])
 """
 
 import bisect
+import difflib
 import itertools
 import json
+import math
 import operator
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, SupportsIndex
@@ -27,6 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import Dataset
 
@@ -42,6 +45,32 @@ _VIEWS: dict[str, list[str | None]] = {
     **{name: [name] for name in (*_FRONTAL, "lateral", "decubitus", "oblique", "other")},
     "unknown": ["unknown", None],
 }
+
+# Terms of the common vocabulary in the order in which others have them: `default_pathologies` of
+# TorchXRayVision, the columns of CheXpert's tables, and the paper on ChestX-ray14.
+_PRESETS = {
+    "torchxrayvision": (
+        "atelectasis", "consolidation", "infiltration", "pneumothorax", "edema", "emphysema", "fibrosis",
+        "effusion", "pneumonia", "pleural_thickening", "cardiomegaly", "nodule", "mass", "hernia",
+        "lung_lesion", "fracture", "lung_opacity", "enlarged_cardiomediastinum",
+    ),
+    "chexpert": (
+        "no_finding", "enlarged_cardiomediastinum", "cardiomegaly", "lung_opacity", "lung_lesion", "edema",
+        "consolidation", "pneumonia", "atelectasis", "pneumothorax", "effusion", "pleural_other", "fracture",
+        "support_devices",
+    ),
+    "nih": (
+        "atelectasis", "cardiomegaly", "effusion", "infiltration", "mass", "nodule", "pneumonia",
+        "pneumothorax", "consolidation", "edema", "emphysema", "fibrosis", "pleural_thickening", "hernia",
+    ),
+}  # fmt: skip
+# So begin the columns of the index that are terms, and two others.
+_TERM_PREFIX, _NO_TERMS = "label_", ("label_kind", "label_conflicts")
+# Stands for null among the values of terms, which are 1, 0 and -1.
+_UNKNOWN = 2
+_UNCERTAIN = {"keep": -1.0, "ignore": math.nan, "zeros": 0.0, "ones": 1.0}
+# For an index that lacks a column.
+_REMEDY = "`python machex.py index` writes it anew; what the public MaCheX made must be composed anew."
 
 # What Pillow raises for damaged files; a missing or unreadable one is an OSError.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
@@ -61,25 +90,30 @@ class _Pictures(Dataset[dict[str, Any]]):
         transforms: Callable[[Image.Image], Any] | None,
         split: str | Sequence[str] | None,
         view: str | Sequence[str] | None,
+        folds: int | Iterable[int] | None,
         size: int | None,
         channels: int,
         fields: Sequence[str],
+        labels: str | Sequence[str] | None,
+        uncertain: str,
     ) -> None:
         if channels not in (1, 3):
             raise ValueError(f"channels={channels!r}: allowed are 1 and 3")
         if size is not None and (not isinstance(size, int) or size < 1):
             raise ValueError(f"size={size!r}: allowed are None and whole numbers from 1")
         self.root, self.transforms, self.size, self.channels = root, transforms, size, channels
+        self.label_names = () if labels is None else _terms(labels)
+        self._states = _states(uncertain, has_labels=labels is not None)
         self.fields = _names(fields)
-        choices = {"split": (split, _SPLITS), "view": (view, _VIEWS)}
-        keep = {
-            name: _allowed_values(name, value, table)
-            for name, (value, table) in choices.items()
-            if value is not None
-        }
-        self._indexes = [_Index(folder, self.fields, keep) for folder in folders]
+        if self.label_names and "labels" not in self.fields:
+            self.fields.append("labels")
+        # What is made for an item; the rest are columns of the index.
+        made = {"img", "labels"} if self.label_names else {"img"}
+        stored = [name for name in self.fields if name not in made]
+        keep = _kept_values(split, view, folds)
+        self._indexes = [_Index(folder, stored, keep, self.label_names) for folder in folders]
         self._ends = list(itertools.accumulate(len(index) for index in self._indexes))
-        columns = sorted({"img"}.union(*(index.columns for index in self._indexes)))
+        columns = sorted(made.union(*(index.columns for index in self._indexes)))
         _check_names("fields", self.fields, columns)
 
     def __len__(self) -> int:
@@ -87,10 +121,7 @@ class _Pictures(Dataset[dict[str, Any]]):
 
     def __getitem__(self, item: SupportsIndex) -> dict[str, Any]:
         index, place = self._locate(item)
-        return {
-            name: self._image(index, place) if name == "img" else index.value(place, name)
-            for name in self.fields
-        }
+        return {name: self._value(index, place, name) for name in self.fields}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return (self[item] for item in range(len(self)))
@@ -139,6 +170,13 @@ class _Pictures(Dataset[dict[str, Any]]):
         index = self._indexes[part]
         return index, number - self._ends[part] + len(index)
 
+    def _value(self, index: "_Index", place: int, name: str) -> Any:  # noqa: ANN401 - as the field is
+        if name == "img":
+            return self._image(index, place)
+        if name == "labels" and self.label_names:
+            return torch.from_numpy(self._states[index.labels[place]])
+        return index.value(place, name)
+
     def _image(self, index: "_Index", place: int) -> Any:  # noqa: ANN401 - a tensor, or whatever transforms gives
         # What this project composes is grey in every format; the public MaCheX may have kept colours.
         mode = "RGB" if self.channels == 3 and index.may_have_colour else "L"
@@ -166,8 +204,13 @@ class ChestXrayDataset(_Pictures):
     ----------
     root : path
         The dataset folder, the one with ``index.parquet`` or ``index.json``.
-    transforms, split, view, size, channels, fields
+    transforms, split, view, folds, size, channels, fields, labels, uncertain
         As for `MaCheXDataset`. Every field must be a column of this index.
+
+    Attributes
+    ----------
+    label_names : tuple of str
+        As for `MaCheXDataset`.
 
     Raises
     ------
@@ -190,14 +233,19 @@ class ChestXrayDataset(_Pictures):
         *,
         split: str | Sequence[str] | None = None,
         view: str | Sequence[str] | None = None,
+        folds: int | Iterable[int] | None = None,
         size: int | None = None,
         channels: int = 3,
         fields: Sequence[str] = ("img",),
+        labels: str | Sequence[str] | None = None,
+        uncertain: str = "keep",
     ) -> None:
         folder = Path(root).absolute()
         if not _has_index(folder):
             raise FileNotFoundError(_no_index(folder, _dataset_folders(folder)))
-        super().__init__(folder, [folder], transforms, split, view, size, channels, fields)
+        super().__init__(
+            folder, [folder], transforms, split, view, folds, size, channels, fields, labels, uncertain
+        )
 
 
 class MaCheXDataset(_Pictures):
@@ -221,6 +269,8 @@ class MaCheXDataset(_Pictures):
     view : str or list of str, optional
         Of ``"PA"``, ``"AP"``, ``"AP supine"``, ``"PA or AP"``, ``"lateral"``, ``"decubitus"``,
         ``"oblique"``, ``"other"``, ``"unknown"``, and ``"frontal"``, which is the first four; default all.
+    folds : int or iterable of int, optional
+        Of the ten folds 0 to 9 of the index, such as ``range(9)``; default all pictures.
     size : int, optional
         Long side of the picture in pixels, aspect kept; default as stored. JPEG files are decoded at a lower
         resolution where that is enough, which is several times as fast.
@@ -230,14 +280,28 @@ class MaCheXDataset(_Pictures):
         What an item consists of: ``"img"`` and any columns of the index, as plain Python objects; None where
         the index of a dataset lacks the column. Without ``"img"`` no file is opened. Values such as None and
         lists of labels need a ``collate_fn`` in a ``DataLoader``.
+    labels : str or list of str, optional
+        Terms of the common vocabulary, such as ``["pneumonia", "effusion"]``, or those of another project in
+        its order: ``"torchxrayvision"`` (18), ``"chexpert"`` (14, no finding among them), ``"nih"`` (14).
+        An item then has, in addition to ``fields``, ``item["labels"]``: a new float32 tensor of shape (number
+        of terms,) with 1 present, 0 absent and NaN unknown. Without this argument the field ``"labels"`` is
+        what the release says, a list of {label, value, labeller}, which `row` gives in any case.
+    uncertain : str, default "keep"
+        What uncertain labels become: ``"keep"`` -1, ``"ignore"`` NaN, ``"zeros"`` 0, ``"ones"`` 1. Unknown
+        ones are NaN under each. Losses take a target of -1 without complaint: keep it only to treat it.
+
+    Attributes
+    ----------
+    label_names : tuple of str
+        The terms of ``item["labels"]`` in order; empty without ``labels``.
 
     Raises
     ------
     FileNotFoundError
         There is no dataset folder with an index.
     ValueError
-        An argument is not among the allowed ones, or an index cannot be read or filtered: the public MaCheX
-        recorded neither split nor view.
+        An argument is not among the allowed ones, or an index cannot be read, or lacks what is asked for: the
+        public MaCheX recorded no splits, views, folds and terms.
     ImageError
         By ``dataset[i]``: the file is missing or damaged.
     IndexError
@@ -256,6 +320,14 @@ class MaCheXDataset(_Pictures):
     ... )
     >>> pictures[0]["img"].shape
     torch.Size([1, 256, 256])
+
+    With labels to train on:
+
+    >>> training = MaCheXDataset("machex_dataset", labels=["pneumonia", "effusion"], uncertain="ignore")
+    >>> training.label_names
+    ('pneumonia', 'effusion')
+    >>> training[0]["labels"].shape
+    torch.Size([2])
     """
 
     def __init__(
@@ -266,9 +338,12 @@ class MaCheXDataset(_Pictures):
         datasets: Sequence[str] | None = None,
         split: str | Sequence[str] | None = None,
         view: str | Sequence[str] | None = None,
+        folds: int | Iterable[int] | None = None,
         size: int | None = None,
         channels: int = 3,
         fields: Sequence[str] = ("img",),
+        labels: str | Sequence[str] | None = None,
+        uncertain: str = "keep",
     ) -> None:
         collection = Path(root).absolute()
         folders = _dataset_folders(collection)
@@ -278,16 +353,32 @@ class MaCheXDataset(_Pictures):
             wanted = _names(datasets)
             _check_names("datasets", wanted, [folder.name for folder in folders])
             folders = [folder for folder in folders if folder.name in wanted]
-        super().__init__(collection, folders, transforms, split, view, size, channels, fields)
+        super().__init__(
+            collection, folders, transforms, split, view, folds, size, channels, fields, labels, uncertain
+        )
 
 
 class _Index:
-    """The chosen rows of one index, as Arrow columns: forked workers share them without copying."""
+    """The chosen rows of one index, as Arrow columns: forked workers share them without copying.
 
-    def __init__(self, folder: Path, fields: Sequence[str], keep: dict[str, list[str | None]]) -> None:
+    So they do ``labels``, the values of the terms: int8 of shape (rows, terms), null as `_UNKNOWN`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        fields: Sequence[str],
+        keep: dict[str, list[str | None]],
+        terms: Sequence[str],
+    ) -> None:
         self.folder, self._keep = folder, keep
         self.may_have_colour = not (folder / "index.parquet").is_file()
-        self._table, self.columns = self._read({"path", "key", *fields})
+        held, of_terms = {"path", "key", *fields}, [f"{_TERM_PREFIX}{term}" for term in terms]
+        table, self.columns = self._read(held.union(of_terms))
+        if terms and len(table):
+            _check_terms(folder, terms, self.columns)
+        self.labels = _label_values(table, of_terms)
+        self._table = table.select([name for name in table.column_names if name in held])
         self._whole: pa.Table | None = None
 
     def __len__(self) -> int:
@@ -333,8 +424,7 @@ class _Index:
         for column, values in self._keep.items():
             if len(table) and column not in table.column_names:
                 raise ValueError(
-                    f"{self.folder} cannot be filtered by {column}: its index has no such column, as those "
-                    f"of the public MaCheX. Leave {column} out, or compose this dataset anew."
+                    f"{self.folder} cannot be filtered by {column}: its index has no such column. {_REMEDY}"
                 )
             if len(table):
                 allowed = pc.is_in(table[column].cast(pa.string()), value_set=pa.array(values, pa.string()))
@@ -365,6 +455,14 @@ def _read_json(path: Path) -> tuple[pa.Table, list[str]]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
         raise ValueError(_bad_index(path, error)) from error
     return pa.table(columns), list(columns)
+
+
+def _label_values(table: pa.Table, columns: Sequence[str]) -> NDArray[np.int8]:
+    values = np.full((len(table), len(columns)), _UNKNOWN, np.int8)
+    if len(table):
+        for place, column in enumerate(columns):
+            values[:, place] = pc.fill_null(table[column], _UNKNOWN).to_numpy()
+    return values
 
 
 def _relative_path(number: str, path: str) -> str:
@@ -422,6 +520,70 @@ def _allowed_values(
     names = _names(choice)
     _check_names(argument, names, list(choices))
     return list(dict.fromkeys(value for name in names for value in choices[name]))
+
+
+def _kept_values(
+    split: str | Sequence[str] | None, view: str | Sequence[str] | None, folds: int | Iterable[int] | None
+) -> dict[str, list[str | None]]:
+    """Give the values that are let through, as text, by column of the index."""
+    keep: dict[str, list[str | None]] = {}
+    if split is not None:
+        keep["split"] = _allowed_values("split", split, _SPLITS)
+    if view is not None:
+        keep["view"] = _allowed_values("view", view, _VIEWS)
+    if folds is not None:
+        keep["fold"] = [str(fold) for fold in _fold_numbers(folds)]
+    return keep
+
+
+def _fold_numbers(folds: int | Iterable[int]) -> list[int]:
+    numbers = list(folds) if isinstance(folds, Iterable) else [folds]
+    are_folds = all(
+        isinstance(each, int | np.integer) and not isinstance(each, bool) and 0 <= each <= 9
+        for each in numbers
+    )
+    if not numbers or not are_folds or len(set(numbers)) < len(numbers):
+        raise ValueError(f"folds: {numbers}; allowed are one or more of 0 to 9, each once, as in range(9)")
+    return numbers
+
+
+def _terms(labels: str | Sequence[str]) -> tuple[str, ...]:
+    terms = _PRESETS.get(labels, (labels,)) if isinstance(labels, str) else tuple(labels)
+    if not terms or len(set(terms)) < len(terms):
+        raise ValueError(
+            f"labels: {list(terms)}; allowed are one or more terms, each once, or {' or '.join(_PRESETS)}"
+        )
+    return terms
+
+
+def _check_terms(folder: Path, terms: Sequence[str], columns: Sequence[str]) -> None:
+    of_labels = [name for name in columns if name.startswith(_TERM_PREFIX) and name not in _NO_TERMS]
+    known = [name.removeprefix(_TERM_PREFIX) for name in of_labels]
+    if not known:
+        raise ValueError(f"{folder} cannot give labels: its index has no columns {_TERM_PREFIX}*. {_REMEDY}")
+    unknown = [term for term in terms if term not in known]
+    if unknown:
+        raise ValueError(
+            f"labels: unknown {unknown} in {folder}{_suggestion(unknown, known)}; allowed are one or more of "
+            f"{', '.join(known)}, or instead of a list {' or '.join(_PRESETS)}"
+        )
+
+
+def _suggestion(unknown: Sequence[str], known: Sequence[str]) -> str:
+    allowed = [*known, *(_PRESETS.keys() - unknown)]
+    words = [str(name).lower().removeprefix(_TERM_PREFIX) for name in unknown]
+    near = [difflib.get_close_matches(word, allowed, n=1) for word in words]
+    names = ", ".join(itertools.chain.from_iterable(near))
+    return f"; did you mean {names}?" if names else ""
+
+
+def _states(uncertain: str, *, has_labels: bool) -> NDArray[np.float32]:
+    """Give an item's values for 0, 1, `_UNKNOWN`, and -1, which is the last."""
+    if uncertain not in _UNCERTAIN:
+        raise ValueError(f"uncertain={uncertain!r}: allowed are {', '.join(_UNCERTAIN)}")
+    if uncertain != "keep" and not has_labels:
+        raise ValueError(f"uncertain={uncertain!r} without labels: give them too, as in labels='chexpert'")
+    return np.array([0, 1, math.nan, _UNCERTAIN[uncertain]], np.float32)
 
 
 def _has_index(folder: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 
 from composer.folder import DatasetFolder, image_name, number_text
 from composer.header_views import views_in_headers
+from composer.labels import harmonise, metadata, unknown_lines
 from composer.ledger import FACT_COLUMNS
 from composer.regions import regions_in_pictures
 from composer.reports import fill_reports
@@ -19,6 +21,10 @@ from composer.status import Status
 from composer.storage import atomic_write
 from processors.base import Processor, age_in_years
 
+log = logging.getLogger(__name__)
+
+# Key of the file's metadata under which the vocabulary, the table and the rules are.
+_LABELS = "machex:labels"
 # Flags that are not of the conversion: the register of the release; a box or mask that lies outside of what
 # the picture shows.
 SUSPICIOUS, REGION_OUTSIDE = "suspicious", "region_outside"
@@ -85,7 +91,12 @@ def _index_rows(written: pa.Table, processor: Processor, extension: str) -> pa.T
     columns["age"] = pc.coalesce(written["age"], _age(written["patient_age"]))
     flags = _with_flag(written["flags"], SUSPICIOUS, written["suspicious"])
     columns["flags"] = _with_flag(flags, REGION_OUTSIDE, lost)
-    return pa.table(columns)
+    harmonised = harmonise(written["labels"], processor.folder)
+    for line in unknown_lines(harmonised.unknown):
+        log.warning("%s: %s", processor.folder, line)
+    columns |= {name: harmonised.columns[name] for name in harmonised.columns.column_names}
+    told = {**metadata(processor.folder), "unknown": [each._asdict() for each in harmonised.unknown]}
+    return pa.table(columns).replace_schema_metadata({_LABELS: json.dumps(told, ensure_ascii=False)})
 
 
 def _sex(cells: pa.ChunkedArray) -> pa.ChunkedArray:

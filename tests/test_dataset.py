@@ -707,7 +707,8 @@ def test_the_public_names() -> None:
     assert sorted(dataset.__all__) == ["ChestXrayDataset", "ImageError", "MaCheXDataset"]
     for name in dataset.__all__:
         assert getattr(dataset, name).__doc__
-    common = ["root", "transforms", "split", "view", "size", "channels", "fields"]
+    common = ["root", "transforms", "split", "view", "folds", "size", "channels", "fields"]
+    common += ["labels", "uncertain"]
     for kind, names in ((ChestXrayDataset, common), (MaCheXDataset, [*common[:2], "datasets", *common[2:]])):
         parameters = inspect.signature(kind).parameters
         assert list(parameters) == names

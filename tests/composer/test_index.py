@@ -102,6 +102,9 @@ def test_parquet_has_every_record_and_fact_column(folder: DatasetFolder) -> None
         "view_from_header",
         "report_file",
         "original_bits_stored",
+        "held_out_by",
+        "held_out_twin",
+        "held_out_split",
         "part",
         "excluded",
     }
