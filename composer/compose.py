@@ -14,6 +14,7 @@ from composer.accounts import Accounts
 from composer.datasets import Dataset
 from composer.errors import OutputError
 from composer.finish import finish
+from composer.guard import Guarded, fingerprint_held_out
 from composer.hold import Hold
 from composer.interruption import Interruption, postponed_interrupts
 from composer.ledger import Ledger
@@ -22,7 +23,8 @@ from composer.plan import write_plan
 from composer.pool import Lost, Pool
 from composer.request import EVERYTHING, Request, to_make
 from composer.space import Space
-from composer.tasks import lost_image, tasks
+from composer.tasks import left_out_by_tables, lost_image, tasks
+from composer.twins.held_out import HeldOutFile
 from composer.worker import WARM, Outcome, Task, make_image
 
 
@@ -55,12 +57,13 @@ def compose(
             # The index of pictures that are going to be replaced is emptied no earlier than need be.
             if not dataset.is_redone:
                 _begin(dataset)
+        held_out = _fingerprint_held_out(datasets, workers, interruption, progress=progress)
         with Pool(make_image, workers, WARM) as pool:
             for dataset in datasets:
                 interruption.check()
                 if dataset.is_redone:
                     _begin(dataset)
-                run = _Run(dataset, pool, workers, hold, interruption)
+                run = _Run(dataset, pool, workers, hold, interruption, held_out.get(dataset.name))
                 accounts.append(_compose(run, request, progress=progress))
         interruption.check()
     return accounts
@@ -75,6 +78,16 @@ class _Run:
     workers: int
     hold: Hold
     interruption: Interruption
+    held_out: HeldOutFile | None
+
+
+def _fingerprint_held_out(
+    datasets: Sequence[Dataset], workers: int, interruption: Interruption, *, progress: bool
+) -> dict[str, HeldOutFile]:
+    guarded = [
+        Guarded(dataset.name, dataset.guard, dataset.folder.held_out) for dataset in datasets if dataset.guard
+    ]
+    return fingerprint_held_out(guarded, workers, interruption, progress=progress)
 
 
 def _begin(dataset: Dataset) -> None:
@@ -121,12 +134,14 @@ def _check_there(dataset: Dataset) -> None:
 def _write_images(run: _Run, rows: pa.Table, *, progress: bool) -> None:
     folder = run.dataset.folder
     folder.make_image_folders(rows["number"].to_pylist())
-    waiting = _Waiting(run, tasks(run.dataset, rows))
+    waiting = _Waiting(run, tasks(run.dataset, rows, run.held_out))
     failed = 0
     with (
         Ledger(folder.ledger, run.dataset.recipe.digest) as ledger,
         tqdm(total=rows.num_rows, desc=run.dataset.name, unit="img", disable=not progress) as bar,
     ):
+        for left_out in left_out_by_tables(run.dataset):
+            ledger.append(left_out)
         for task, result in run.pool.map(waiting):
             run.hold.check()
             outcome = lost_image(task, result) if isinstance(result, Lost) else result

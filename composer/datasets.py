@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from composer.checksums import add_checksums
 from composer.errors import MaCheXError, UsageError
 from composer.folder import DatasetFolder
+from composer.guard import Guard, Relative, guard_of, with_leaks
 from composer.header_views import look_up_views
 from composer.imaging import Recipe
 from composer.ledger import read_ledger
@@ -23,7 +24,7 @@ from composer.records import table_of
 from composer.settings import Settings
 from composer.status import Status
 from composer.yaml_file import did_you_mean
-from processors import all_processors
+from processors import all_processors, families
 from processors.base import Processor, SourceError
 
 log = logging.getLogger(__name__)
@@ -31,9 +32,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset of this run: its source, what is planned, and the plan of the run before.
+    """A dataset of this run: its source, what is planned, the plan of the run before, and its leak guard.
 
-    ``found`` counts the records of the source, ``repeated`` those among them that name an image again.
+    There is a guard where other datasets hold the same films. ``found`` counts the records of the source,
+    ``repeated`` those among them that name an image again.
     """
 
     processor: Processor
@@ -43,6 +45,7 @@ class Dataset:
     repeated: int
     plan: pa.Table
     previous_plan: pa.Table | None
+    guard: Guard | None
 
     @property
     def name(self) -> str:
@@ -97,9 +100,10 @@ def survey(
         When a name is not that of a configured dataset.
     """
     datasets, problems = [], []
+    sources = _Sources(settings)
     for processor in _selected(settings, names):
         try:
-            datasets.append(_open(processor, settings, redo=redo))
+            datasets.append(_open(processor, sources, redo=redo))
         except (SourceError, MaCheXError, OSError) as error:
             problems.append(f"{processor.config_key}: {error}")
         except UnicodeEncodeError:
@@ -118,18 +122,63 @@ def _selected(settings: Settings, names: Sequence[str]) -> list[type[Processor]]
     return [processor for name, processor in configured.items() if not names or name in names]
 
 
-def _open(processor_type: type[Processor], settings: Settings, *, redo: bool) -> Dataset:
-    root = settings.root(processor_type)
-    assert root is not None
+class _Sources:
+    """The sources of a configuration; those that others are compared with are kept."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._in_families = {processor for family in families() for processor in family}
+        self._read: dict[type[Processor], tuple[Processor, pa.Table]] = {}
+
+    def read(self, processor_type: type[Processor]) -> tuple[Processor, pa.Table]:
+        """Return a source that the configuration selects, and its records."""
+        if processor_type in self._read:
+            return self._read[processor_type]
+        root = self.settings.root(processor_type)
+        assert root is not None
+        processor = _recognised(processor_type, root, self.settings.files(processor_type))
+        read = processor, table_of(processor.records())
+        if processor_type in self._in_families:
+            self._read[processor_type] = read
+        return read
+
+    def relatives(self, processor_type: type[Processor]) -> list[Relative]:
+        """Return the datasets that hold the same films, as far as they are at hand.
+
+        Raises
+        ------
+        SourceError
+            When one of them is configured but cannot be used.
+        """
+        family = next((family for family in families() if processor_type in family), ())
+        others = (self._relative(other) for other in family if other is not processor_type)
+        return [relative for relative in others if relative is not None]
+
+    def _relative(self, processor_type: type[Processor]) -> Relative | None:
+        root = self.settings.root(processor_type)
+        if root is None:
+            return Relative.of_files(processor_type, self.settings)
+        try:
+            return Relative(processor_type, root, _first_of_each(self.read(processor_type)[1]))
+        except SourceError as error:
+            raise SourceError(
+                f"{processor_type.config_key}, which tells what is held out, cannot be used: {error}"
+            ) from error
+
+
+def _open(processor_type: type[Processor], sources: _Sources, *, redo: bool) -> Dataset:
+    settings = sources.settings
     folder = DatasetFolder(settings.machex_path / processor_type.folder)
     folder.check_own()
     recipe = settings.recipe(processor_type)
     previous = read_plan(folder.plan)
     if previous is not None and not redo:
         _check_recipe(folder, recipe_of(previous), recipe)
-    processor = _recognised(processor_type, root)
-    records = table_of(processor.records())
+    processor, records = sources.read(processor_type)
     unique = _first_of_each(records)
+    relatives = sources.relatives(processor_type)
+    unique = with_leaks(unique, processor_type, relatives, settings.splits)
+    guard, unguarded = guard_of(unique, processor_type, relatives, settings)
     if settings.frontal_only:
         unique = look_up_views(unique, processor)
     plan = make_plan(unique, settings, processor_type, previous)
@@ -137,8 +186,9 @@ def _open(processor_type: type[Processor], settings: Settings, *, redo: bool) ->
         plan, uncompared = add_checksums(plan, processor)
         processor.warnings += uncompared
     _check_files(processor, plan)
+    processor.warnings += unguarded
     repeated = records.num_rows - unique.num_rows
-    return Dataset(processor, folder, recipe, records.num_rows, repeated, plan, previous)
+    return Dataset(processor, folder, recipe, records.num_rows, repeated, plan, previous, guard)
 
 
 def _check_recipe(folder: DatasetFolder, before: Mapping[str, object], recipe: Recipe) -> None:
@@ -164,9 +214,9 @@ def _setting(key: str) -> str:
     return names.get(key, key.upper())
 
 
-def _recognised(processor_type: type[Processor], root: Path) -> Processor:
+def _recognised(processor_type: type[Processor], root: Path, files: Mapping[str, Path]) -> Processor:
     try:
-        return processor_type(root)
+        return processor_type(root, files)
     except SourceError as error:
         for other in all_processors():
             if other is not processor_type and _accepts(other, root):
@@ -205,6 +255,8 @@ def _announce(dataset: Dataset) -> None:
     log.info("%s: %s images found; published: %s", dataset.name, f"{plan.num_rows:,}", published)
     for entry in plan["excluded"].drop_null().value_counts().to_pylist():
         log.info("%s: %s images are left out: %s", dataset.name, f"{entry['counts']:,}", entry["values"])
+    if dataset.guard is not None and dataset.guard.sources:
+        log.info("%s: leak guard: %s", dataset.name, dataset.guard)
     for warning in warnings_of(dataset):
         log.warning("%s: %s", dataset.name, warning)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 from composer import leftovers, results
 from composer.accounts import Accounts, account
 from composer.datasets import Dataset
+from composer.guard import FOR_THE_GUARD, lines_that_count
 from composer.index import FROM_LEDGER, write_index
 from composer.ledger import read_ledger
 from composer.sample import spread
@@ -26,7 +28,7 @@ def finish(dataset: Dataset, *, prune: bool = False) -> Accounts:
     With ``prune`` pictures that are not selected any more are deleted then; else they are counted.
     """
     present = dataset.folder.listed_images()
-    ledger = read_ledger(dataset.folder.ledger, _FOR_THE_INDEX)
+    ledger = _read_ledger(dataset, _FOR_THE_INDEX)
     joined = results.join(dataset.plan, ledger, present, dataset.recipe)
     extension = dataset.recipe.extension
     index = write_index(dataset.folder, joined, dataset.processor, extension)
@@ -49,5 +51,13 @@ def sample_index(dataset: Dataset, limit: int) -> pa.Table:
 def results_now(dataset: Dataset) -> pa.Table:
     """Join the plan with what the ledger says of success and failure; see `composer.results.join`."""
     # The facts of a million conversions take half a gigabyte.
-    ledger = read_ledger(dataset.folder.ledger, results.OF_THE_OUTCOME)
+    ledger = _read_ledger(dataset, results.OF_THE_OUTCOME)
     return results.join(dataset.plan, ledger, dataset.folder.listed_images(), dataset.recipe)
+
+
+def _read_ledger(dataset: Dataset, columns: Sequence[str]) -> pa.Table:
+    """Return the lines of the ledger without those that the leak guard does not let count."""
+    if dataset.guard is None:
+        return read_ledger(dataset.folder.ledger, columns)
+    lines = read_ledger(dataset.folder.ledger, tuple(dict.fromkeys([*columns, *FOR_THE_GUARD])))
+    return lines.filter(lines_that_count(lines, dataset.folder.held_out, dataset.guard)).select(columns)

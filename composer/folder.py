@@ -58,6 +58,22 @@ class DatasetFolder:
         return self.path / "ledger.jsonl"
 
     @property
+    def held_out(self) -> Path:
+        """The films of other datasets that must not enter by this one, with their fingerprints."""
+        return self.path / "held_out.jsonl"
+
+    @property
+    def pairs(self) -> Path:
+        """The films here and in other datasets that look alike, as they were compared."""
+        return self.path / "pairs.parquet"
+
+    @property
+    def state(self) -> tuple[Path, ...]:
+        """All files of ours beside the pictures and the lock; the plan, by which a folder is ours, last."""
+        derived = self.index_json, self.index_parquet, self.failures
+        return *derived, self.held_out, self.pairs, self.ledger, self.plan
+
+    @property
     def lock(self) -> Path:
         """There while a run writes here."""
         return self.path / "lock"

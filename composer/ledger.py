@@ -61,6 +61,12 @@ SCHEMA = pa.schema(
         pa.field("message", pa.string()),
         pa.field("bytes", pa.int64()),
         pa.field("sha256", pa.string()),
+        # Of an image that was left out because a film that is held out elsewhere is the same.
+        pa.field("rule", pa.string()),
+        pa.field("twin", pa.string()),
+        pa.field("twin_split", pa.string()),
+        # Digest of the held-out films that it was compared with.
+        pa.field("guard", pa.string()),
         *FACT_COLUMNS,
     ]
 )
@@ -68,7 +74,7 @@ SCHEMA = pa.schema(
 
 # By these it is known which lines count.
 _KEYS = ("identity", "number", "status")
-_STATUSES = pa.array([Status.WRITTEN, Status.FAILED, Status.MISSING], pa.string())
+_STATUSES = pa.array([Status.WRITTEN, Status.LEFT_OUT, Status.FAILED, Status.MISSING], pa.string())
 
 
 _NOTHING_FOUND = Facts().as_dict()
@@ -126,7 +132,7 @@ class Ledger:
         Facts that say nothing (None, no flags) are left out, and those of a failure that were not reached.
         """
         facts = outcome.facts.as_dict() if outcome.facts else {}
-        if outcome.reason is not None:
+        if _status(outcome) != Status.WRITTEN:
             facts = {name: fact for name, fact in facts.items() if fact != _NOTHING_FOUND[name]}
         line = {
             "identity": outcome.identity,
@@ -139,6 +145,10 @@ class Ledger:
             "message": outcome.message,
             "bytes": outcome.bytes,
             "sha256": outcome.sha256,
+            "rule": outcome.rule,
+            "twin": outcome.twin,
+            "twin_split": outcome.twin_split,
+            "guard": outcome.guard,
             **facts,
         }
         said = {name: value for name, value in line.items() if value is not None and value != []}
@@ -165,6 +175,8 @@ class Ledger:
 
 
 def _status(outcome: Outcome) -> Status:
+    if outcome.rule is not None:
+        return Status.LEFT_OUT
     if outcome.reason is None:
         return Status.WRITTEN
     return Status.MISSING if outcome.reason == Reason.MISSING else Status.FAILED

@@ -80,7 +80,7 @@ def delete_dataset(folder: DatasetFolder) -> None:
     sweep(folder)
     _delete(folder, [folder.index_json.name, folder.index_parquet.name])
     prune(folder, [*filter(is_picture, folder.listed_images())])
-    _delete(folder, [folder.failures.name, folder.ledger.name, folder.plan.name])
+    _delete(folder, [path.name for path in folder.state])
 
 
 def _delete(folder: DatasetFolder, names: Iterable[str]) -> None:

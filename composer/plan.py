@@ -16,6 +16,7 @@ from composer.errors import OutputError
 from composer.settings import Settings
 from composer.status import Status
 from composer.storage import atomic_write
+from composer.twins.held_out import held_out_by as held_out_by_rule
 from processors.base import FRONTAL_VIEWS, Processor
 
 _COLUMNS = ("number", "identity", "key", "source", "status", "rule")
@@ -72,6 +73,7 @@ def _decide(
     lines: list[tuple[pa.ChunkedArray, Status, NDArray[np.object_] | str | None]] = [
         (pc.is_valid(records["excluded"]), Status.LEFT_OUT, records["excluded"].to_numpy()),
         (_held_out(records["split"], settings), Status.LEFT_OUT, "split"),
+        (pc.is_valid(records["held_out_by"]), Status.LEFT_OUT, _rules(records["held_out_by"])),
         (_other_view(records["view"], settings), Status.LEFT_OUT, "view"),
         (pc.is_in(records["identity"], unusable), Status.KNOWN_BAD, "register"),
         (pc.is_null(records["source"]), Status.MISSING, None),
@@ -83,6 +85,10 @@ def _decide(
         status[mask] = decision
         rule[mask] = reason[mask] if isinstance(reason, np.ndarray) else reason
     return status, rule
+
+
+def _rules(held_out_by: pa.ChunkedArray) -> NDArray[np.object_]:
+    return np.array([name and held_out_by_rule(name) for name in held_out_by.to_pylist()], dtype=object)
 
 
 def _register(processor: type[Processor], *states: str) -> pa.Array:

@@ -70,6 +70,10 @@ SCHEMA = pa.schema(
         pa.field("histogram_equalised", pa.bool_(), nullable=False),
         pa.field("class_label", pa.list_(pa.int8())),
         pa.field("native", pa.map_(pa.string(), pa.string())),
+        # Null where no other dataset is known to hold the same film out; see `composer.guard`.
+        pa.field("held_out_by", pa.string()),
+        pa.field("held_out_twin", pa.string()),
+        pa.field("held_out_split", pa.string()),
         pa.field("part", pa.string()),
         pa.field("excluded", pa.string()),
     ]
@@ -143,7 +147,7 @@ def _cells(column: str, batch: list[Record]) -> list[object]:
             return [record.file and record.file.size for record in batch]
         case "source_zipped":
             return [record.file and record.file.zipped for record in batch]
-        case "source_sha256":
+        case "source_sha256" | "held_out_by" | "held_out_twin" | "held_out_split":
             return [None] * len(batch)
         case "report":
             return [record.report and record.report.text for record in batch]

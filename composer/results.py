@@ -16,7 +16,7 @@ from composer.status import Status
 from composer.storage import atomic_write
 
 # What the ledger has to say for it to be known what became of every image.
-OF_THE_OUTCOME = ("identity", "number", "carrier", "recipe", "status", "reason", "message", "bytes")
+OF_THE_OUTCOME = ("identity", "number", "carrier", "recipe", "status", "reason", "message", "bytes", "rule")
 
 
 def join(plan: pa.Table, ledger: pa.Table, present: Container[str], recipe: Recipe) -> pa.Table:
@@ -46,9 +46,10 @@ def join(plan: pa.Table, ledger: pa.Table, present: Container[str], recipe: Reci
     absent = pa.array([name not in present for name in names], pa.bool_())
     deleted = pc.and_(pc.equal(attempts["status"], Status.WRITTEN), absent)
     status = pc.if_else(deleted, Status.TO_WRITE, attempts["status"])
-    results = plan.set_column(
-        plan.schema.get_field_index("status"), "status", pc.coalesce(status, plan["status"])
-    )
+    results = plan
+    for name, values in (("status", status), ("rule", attempts["rule"])):
+        place = plan.schema.get_field_index(name)
+        results = results.set_column(place, name, pc.coalesce(values, plan[name]))
     for field in ledger.schema:
         if field.name not in plan.schema.names:
             results = results.append_column(field, attempts[field.name])

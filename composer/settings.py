@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -62,6 +62,14 @@ def _folder(path: Path) -> Path:
     return path
 
 
+def _file(path: Path) -> Path:
+    if not os.path.exists(path):  # noqa: PTH110
+        raise ValueError("no such file")
+    if os.path.isdir(path):  # noqa: PTH112
+        raise ValueError("expected a file, found a folder")
+    return path
+
+
 def _choices(value: object, valid: Sequence[str]) -> tuple[str, ...]:
     chosen = value if isinstance(value, list) else [value]
     for choice in chosen:
@@ -92,6 +100,7 @@ def _not_yet(value: object) -> object:
 
 
 Root = Annotated[Path, BeforeValidator(_expand), AfterValidator(_folder)]
+File = Annotated[Path, BeforeValidator(_expand), AfterValidator(_file)]
 NotYet = Annotated[None, BeforeValidator(_not_yet)]
 
 
@@ -121,6 +130,11 @@ class Settings(BaseModel):
         root: Path | None = getattr(self, processor.config_key.lower())
         return root
 
+    def files(self, processor: type[Processor]) -> Mapping[str, Path]:
+        """Return those of the further files of a dataset that the user keeps elsewhere, by their keys."""
+        paths = {key: getattr(self, key.lower()) for key in processor.further_files}
+        return {key: path for key, path in paths.items() if path is not None}
+
     def recipe(self, processor: type[Processor]) -> Recipe:
         """Return what touches the pixels of a dataset."""
         return Recipe(
@@ -136,9 +150,12 @@ class Settings(BaseModel):
 
 @functools.cache
 def settings_model() -> type[Settings]:
-    """Return the settings with one key per dataset, so that a new processor brings its own."""
-    roots: dict[str, Any] = {p.config_key.lower(): (Root | None, None) for p in all_processors()}
-    return create_model("ConfiguredSettings", __base__=Settings, **roots)
+    """Return the settings with the keys of every dataset, so that a new processor brings its own."""
+    paths: dict[str, Any] = {}
+    for processor in all_processors():
+        paths[processor.config_key.lower()] = (Root | None, None)
+        paths |= {key.lower(): (File | None, None) for key in processor.further_files}
+    return create_model("ConfiguredSettings", __base__=Settings, **paths)
 
 
 def load_settings(path: Path, *, roots_needed: bool = True) -> Settings:

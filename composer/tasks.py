@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from composer.datasets import Dataset
 from composer.folder import image_name
+from composer.ledger import read_ledger
 from composer.limits import LIMITS, Cause
 from composer.pool import Lost
 from composer.records import SOURCE_COLUMNS, source_of
+from composer.status import Status
+from composer.twins.held_out import HeldOutFile, held_out_by
 from composer.worker import CRASHED, OUT_OF_MEMORY, TIMED_OUT, Outcome, Task
 
 
-def tasks(dataset: Dataset, rows: pa.Table) -> Iterator[Task]:
-    """Yield what a worker needs to know of each row of the dataset's plan."""
+def tasks(dataset: Dataset, rows: pa.Table, held_out: HeldOutFile | None = None) -> Iterator[Task]:
+    """Yield what a worker needs to know of each row of the dataset's plan.
+
+    The films of the file ``held_out`` are not to be written again.
+    """
     for batch in rows.select(["number", "identity", "carrier", *SOURCE_COLUMNS]).to_batches(
         max_chunksize=10_000
     ):
@@ -23,7 +30,27 @@ def tasks(dataset: Dataset, rows: pa.Table) -> Iterator[Task]:
             target = dataset.folder.path / image_name(row["number"], dataset.recipe.extension)
             source = source_of(dataset.processor.root, row)
             names = row["number"], row["identity"], row["carrier"], row["source"]
-            yield Task(*names, source, str(target), dataset.recipe)
+            yield Task(*names, source, str(target), dataset.recipe, held_out)
+
+
+_RULE = held_out_by("")
+
+
+def left_out_by_tables(dataset: Dataset) -> Iterator[Outcome]:
+    """Yield the images that are left out as copies of held-out films, those that the ledger does not name."""
+    plan = dataset.plan
+    rows = plan.filter(pc.equal(plan["rule"], pc.binary_join_element_wise(_RULE, plan["held_out_by"], "")))
+    if not rows.num_rows:
+        return
+    ledger = read_ledger(dataset.folder.ledger, ("identity", "status", "twin"))
+    left_out = ledger.filter(pc.equal(ledger["status"], Status.LEFT_OUT))
+    told = set(zip(left_out["identity"].to_pylist(), left_out["twin"].to_pylist(), strict=True))
+    columns = ("number", "identity", "carrier", "source", "rule", "held_out_twin", "held_out_split")
+    for row in rows.select(columns).to_pylist():
+        if (row["identity"], row["held_out_twin"]) not in told:
+            names = row["number"], row["identity"], row["carrier"], row["source"]
+            split = row["held_out_split"]
+            yield Outcome(*names, rule=row["rule"], twin=row["held_out_twin"], twin_split=split)
 
 
 # Class and message of an image whose workers were lost.

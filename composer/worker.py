@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from composer.imaging import Conversion, Facts, Recipe, Refusal, Source, convert_loaded, load
+from composer.imaging import Conversion, Facts, Recipe, Refusal, Source, load, pixels_of, write_pixels
 from composer.limits import computing
 from composer.storage import atomic_write
+from composer.twins.held_out import HeldOutFile, HeldOutFilm, NotComparableError, held_out_by, held_out_twin
 
 # Reasons beside those of `composer.imaging.Reason`.
 CRASHED, OUT_OF_MEMORY, TIMED_OUT, UNEXPECTED = "crashed", "out of memory", "timed out", "unexpected"
+NOT_COMPARED = "not compared"
 
 # To be loaded before workers are forked.
 WARM = ("composer.imaging.warm",)
@@ -27,7 +29,8 @@ _TOO_LITTLE_MEMORY = (
 class Task:
     """One image to make: its number, identity and carrier, the source, the file to write, and the recipe.
 
-    ``file`` is the source's path as the plan has it, relative to the root.
+    ``file`` is the source's path as the plan has it, relative to the root. ``held_out`` are the films that
+    are not to be written again under another name.
     """
 
     number: int
@@ -37,15 +40,18 @@ class Task:
     source: Source
     target: str
     recipe: Recipe
+    held_out: HeldOutFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of one attempt.
 
-    Either the image was written, and ``bytes``, ``sha256`` and ``facts`` describe the file; or ``reason``
-    is a word that classifies the failure, ``message`` says what was found and what to do, and ``facts`` are
-    those that were found until then.
+    Either the image was written, and ``bytes``, ``sha256`` and ``facts`` describe the file; or it was left
+    out by a ``rule``, because it is a copy of the film ``twin`` (dataset and identity), which another dataset
+    has in its ``twin_split``; or ``reason`` is a word that classifies the failure, ``message`` says what was
+    found and what to do, and ``facts`` are those that were found until then. ``guard`` is the digest of the
+    held-out films that it was compared with.
     """
 
     number: int
@@ -57,6 +63,10 @@ class Outcome:
     bytes: int | None = None
     sha256: str | None = None
     facts: Facts | None = None
+    rule: str | None = None
+    twin: str | None = None
+    twin_split: str | None = None
+    guard: str | None = None
 
 
 def make_image(task: Task) -> Outcome:
@@ -88,7 +98,13 @@ def _convert(task: Task) -> Conversion | Outcome:
     try:
         loaded = load(task.source, facts)
         with computing():
-            return convert_loaded(loaded, task.recipe)
+            pixels = pixels_of(loaded, task.recipe)
+        if task.held_out and (film := held_out_twin(loaded, task.recipe, task.held_out)):
+            return _left_out(task, film, facts, task.held_out)
+        with computing():
+            return write_pixels(pixels, task.recipe, facts)
+    except NotComparableError as error:
+        return Outcome(*_names(task), reason=NOT_COMPARED, message=str(error), facts=facts)
     except Refusal as refusal:
         return Outcome(*_names(task), reason=str(refusal.reason), message=refusal.message, facts=facts)
     except MemoryError:
@@ -105,6 +121,18 @@ def _done(task: Task, conversion: Conversion) -> Outcome:
         bytes=len(conversion.data),
         sha256=hashlib.sha256(conversion.data).hexdigest(),
         facts=conversion.facts,
+        guard=task.held_out.digest if task.held_out else None,
+    )
+
+
+def _left_out(task: Task, film: HeldOutFilm, facts: Facts, held_out: HeldOutFile) -> Outcome:
+    return Outcome(
+        *_names(task),
+        facts=facts,
+        rule=held_out_by(film.dataset),
+        twin=film.name,
+        twin_split=film.split,
+        guard=held_out.digest,
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from processors.base import (
     Box,
@@ -22,7 +23,9 @@ from processors.base import (
     UnusableRows,
     age_in_years,
     base_name,
+    find_further_file,
     find_table,
+    naming_key,
     no_image_found,
     read_lines,
     sex_of,
@@ -56,7 +59,10 @@ _PACKED = (".tar.gz", ".tgz", ".zip")
 _TABLES = (".csv", ".csv.gz", ".csv.zip", ".txt", ".txt.gz", ".txt.zip")
 # An image in both lists is held out: the list that comes last decides.
 _TRAINING_LIST = "train_val_list.txt"
-_LISTS: dict[str, Split] = {_TRAINING_LIST: "train", "test_list.txt": "test"}
+_TEST_LIST = "test_list.txt"
+_TEST_LIST_KEY = "CHEXRAY14_TEST_LIST"
+_LISTS: dict[str, Split] = {_TRAINING_LIST: "train", _TEST_LIST: "test"}
+_TEST_IMAGES = 25_596
 # Every image of the release is meant to be frontal, so that one of which no cell says more is.
 _FRONTAL = "PA or AP"
 _VIEWS = {"PA": "PA", "AP": "AP", "": _FRONTAL}
@@ -68,6 +74,19 @@ _RESIZED = "224 px"
 _TABLE_NAMES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv", "sample_labels.csv")
 _BOXES = "BBox_List_2017.csv"
 _MEDAI = "medai/datasets/cxr14.py of github.com/pdpino/medical-ai"
+
+# Labels of Majkowska et al. (Radiology 2020) for 4,376 of the images, as their bucket, a download of it by
+# browser, and TorchXRayVision name the files. Their labels of single readers are not read.
+_GOOGLE_PREFIX = "four_findings_expert_labels_"
+_GOOGLE_TABLES = (
+    "google2019_nih-chest-xray-labels.csv",
+    "test_labels.csv",
+    "validation_labels.csv",
+    f"{_GOOGLE_PREFIX}test_labels.csv",
+    f"{_GOOGLE_PREFIX}validation_labels.csv",
+)
+_GOOGLE_FINDINGS = ("Fracture", "Pneumothorax", "Airspace opacity", "Nodule or mass")
+_GOOGLE_VALUES = {"YES": 1, "NO": 0}
 
 # Cells worth keeping as they are written. The commas inside the brackets of the header are not quoted, so
 # that the halves are column names; the Kaggle sample spells them without brackets.
@@ -94,13 +113,21 @@ class _SplitLists:
     held out. With the test list alone, what it does not name is for training.
     """
 
-    def __init__(self, folders: list[Path], warnings: list[str]) -> None:
-        found = {name: path for name in _LISTS if (path := find_table(folders, name))}
+    def __init__(self, source: ChestXray14, folders: list[Path]) -> None:
+        paths = {
+            _TRAINING_LIST: find_table(folders, _TRAINING_LIST),
+            _TEST_LIST: find_further_file(source, _TEST_LIST_KEY, folders),
+        }
+        found = {name: path for name, path in paths.items() if path}
+        warnings = source.warnings
         self.paths = list(found.values())
         self._named_by = " or ".join(found)
         self._splits: dict[str, Split] = {}
         for list_name, path in found.items():
-            names = _read_list(path, warnings)
+            if list_name == _TEST_LIST:
+                names = _read_test_list(path, source.files, warnings)
+            else:
+                names = _read_list(path, warnings)
             self._splits.update(dict.fromkeys(names, _LISTS[list_name]))
         self._names_training = _TRAINING_LIST in found
         absent = " and ".join(name for name in _LISTS if name not in found)
@@ -108,7 +135,10 @@ class _SplitLists:
             others = "are left out" if self._names_training else "count as training images"
             warnings.append(f"{absent} not found: images that {self._named_by} does not name {others}")
         elif absent:
-            warnings.append(f"{absent} not found: the official test images cannot be told from the others")
+            warnings.append(
+                f"{absent} not found: the official test images cannot be told from the others; put "
+                f"{_TEST_LIST} beside the tables, or name it as {_TEST_LIST_KEY}"
+            )
 
     def split(self, name: str) -> Split | None:
         return self._splits.get(name.lower())
@@ -120,10 +150,63 @@ class _SplitLists:
         return f"not in {self._named_by}"
 
 
+class _GoogleLabels:
+    """What a panel of radiologists for Google said of some images, by the image's name in lower case."""
+
+    def __init__(self, paths: list[Path], warnings: list[str]) -> None:
+        self.paths: list[Path] = []
+        self.labels: dict[str, tuple[Label, ...]] = {}
+        self._shared: dict[tuple[Label, ...], tuple[Label, ...]] = {}
+        self._differing = 0
+        for path in paths:
+            table = Table(path)
+            # Tables of other releases have such names too, even Google's own with all findings.
+            if absent := {"Image Index", *_GOOGLE_FINDINGS} - set(table.columns):
+                warnings.append(
+                    f"{path.name} is not used: it lacks columns {', '.join(map(repr, sorted(absent)))} of "
+                    "Google's labels of four findings; is it the table of another release?"
+                )
+                continue
+            self.paths.append(path)
+            self._read(table, warnings)
+        if self._differing:
+            warnings.append(
+                f"Google's tables: {self._differing:,} rows contradict an earlier one of their image: the "
+                "first counts"
+            )
+
+    def _read(self, table: Table, warnings: list[str]) -> None:
+        nameless = 0
+        unread = UnknownCells(table.path.name, None, "YES or NO")
+        for cell, *values in table.rows("Image Index", *_GOOGLE_FINDINGS):
+            name = _image_name(cell)
+            if name is None:
+                nameless += 1
+                continue
+            for value in values:
+                if value not in _GOOGLE_VALUES:
+                    unread.add(value)
+            labels = tuple(
+                Label(finding, _GOOGLE_VALUES[value], "Google")
+                for finding, value in zip(_GOOGLE_FINDINGS, values, strict=True)
+                if value in _GOOGLE_VALUES
+            )
+            labels = self._shared.setdefault(labels, labels)
+            self._differing += self.labels.setdefault(name.lower(), labels) != labels
+        if nameless:
+            warnings.append(
+                f"{table.path.name}: {nameless:,} rows are not used: expected a name such as "
+                "00000001_000.png in column 'Image Index'"
+            )
+        warnings += unread.warnings
+
+
 class ChestXray14(Processor):
     """The NIH release in its full-size (Box, Kaggle) and 224 px (Academic Torrents) forms.
 
-    Images are told by their names alone, so that any arrangement of folders is read.
+    Images are told by their names alone, so that any arrangement of folders is read. Google's labels of four
+    findings (Majkowska et al., Radiology 2020), where their tables lie below the root, are further labels of
+    these images.
     """
 
     name = "NIH ChestX-ray14"
@@ -149,6 +232,7 @@ class ChestXray14(Processor):
         ),
         Release("Kaggle sample", 5_606, note="a selection, without split lists and boxes"),
     )
+    further_files = MappingProxyType({_TEST_LIST_KEY: _TEST_LIST})
     known_bad = (
         *KnownBad.each("suspicious", "looks empty", _MEDAI, "00007160_002 00012249_001"),
         *KnownBad.each("suspicious", "lateral although listed as frontal", _MEDAI, "00013774_015"),
@@ -159,6 +243,7 @@ class ChestXray14(Processor):
     def recognise(self) -> str:
         """Collect the images by name: the releases differ only in the folders they lie in."""
         found = list(walk_images(self.root, (".png", ".tar", *_TABLES, *_PACKED)))
+        self._google_tables = [self.root / path for path in found if _is_of_google(base_name(path).lower())]
         self._table_folders = self._folders(path for path in found if path.lower().endswith(_TABLES))
         archive = next((path for path in found if base_name(path).lower() == _ARCHIVE_NAME), None)
         full_size, resized = self._pictures(found)
@@ -226,8 +311,9 @@ class ChestXray14(Processor):
 
     def records(self) -> Iterator[Record]:
         """Yield every row of the table, then the files that no row names."""
-        lists = _SplitLists(self._table_folders, self.warnings)
-        self.tables += map(self.relative, lists.paths)
+        lists = _SplitLists(self, self._table_folders)
+        self._google = _GoogleLabels(self._google_tables, self.warnings)
+        self.tables += map(self.relative, [*lists.paths, *self._google.paths])
         boxes = self._read_boxes()
         path = find_table(self._table_folders, *_TABLE_NAMES)
         listed: set[str] = set()
@@ -250,6 +336,8 @@ class ChestXray14(Processor):
         unknown = boxes.keys() - listed - self._images.keys()
         if unplaced := sum(len(boxes[name]) for name in unknown):
             self.warnings.append(f"{_BOXES}: {unplaced:,} boxes are not used: their images are not here")
+        if unplaced := len(self._google.labels.keys() - listed - self._images.keys()):
+            self.warnings.append(f"Google's labels of {unplaced:,} images are not used: these are not here")
 
     def _fill_gaps(self, names: set[str] | None) -> None:
         """Take what is not unpacked from the archive beside; without names, all that it holds."""
@@ -272,7 +360,7 @@ class ChestXray14(Processor):
         people = table.rows(table.first_of("Patient Sex", "Patient Gender"), table.first_of("Patient Age"))
         unusable = UnusableRows(path.name)
         # Most cells are alike; equal ones share their labels.
-        labels_of: dict[str, list[Label]] = {}
+        labels_of: dict[tuple[str, tuple[Label, ...]], list[Label]] = {}
         findings = UnknownCells(path.name, "Finding Labels", "labels of the release", fate=UnknownCells.KEPT)
         views = UnknownCells(path.name, "View Position", "PA, AP or a blank", fate=UnknownCells.NO_VIEW)
         rows = zip(names, table.natives(_NATIVE_COLUMNS), people, strict=True)
@@ -281,9 +369,10 @@ class ChestXray14(Processor):
                 yield unusable.record(row, "column 'Image Index' holds no name such as 00000001_000.png")
                 continue
             cell = native["Finding Labels"]
-            if (labels := labels_of.get(cell)) is None:
-                labels = labels_of[cell] = _labels(cell)
-            for label in labels:
+            key = (cell, self._google.labels.get(name.lower(), ()))
+            if (labels := labels_of.get(key)) is None:
+                labels = labels_of[key] = [*_labels(cell), *key[1]]
+            for label in labels[: len(labels) - len(key[1])]:
                 if label.label not in _KNOWN_LABELS:
                     findings.add(label.label)
             record = self._record(name, boxes, lists)
@@ -310,10 +399,19 @@ class ChestXray14(Processor):
             # The number in the name equals the Patient ID of every row, which some tables pad with zeros.
             patient_id=str(int(name[:8])),
             split=lists.split(name),
+            labels=list(self._google.labels.get(name.lower(), ())),
             boxes=boxes.get(name.lower(), []),
             box_grid=_BOX_GRID,
             excluded=lists.excluded(name),
         )
+
+    @classmethod
+    def splits_without_images(cls, files: Mapping[str, Path]) -> Mapping[str, Split]:
+        """Return ``"test"`` for every image of the test list, where the configuration names it."""
+        if _TEST_LIST_KEY not in files:
+            return {}
+        names = _read_test_list(files[_TEST_LIST_KEY], files, [])
+        return {name.removesuffix(".png"): "test" for name in names}
 
     def _read_boxes(self) -> dict[str, list[Box]]:
         path = find_table(self._table_folders, _BOXES)
@@ -348,6 +446,21 @@ def _read_list(path: Path, warnings: list[str]) -> list[str]:
     if odd := len(names) - len(images):
         warnings.append(f"{path.name}: {odd:,} lines are not used: they name no image")
     return images
+
+
+def _read_test_list(path: Path, files: Mapping[str, Path], warnings: list[str]) -> list[str]:
+    with naming_key(files, _TEST_LIST_KEY):
+        names = _read_list(path, warnings)
+        if (found := len(set(names))) > _TEST_IMAGES:
+            raise SourceError(
+                f"{path}: found {found:,} images, the official {_TEST_LIST} names {_TEST_IMAGES:,}; is it "
+                f"{_TRAINING_LIST}? Put the right one in its place"
+            )
+    return names
+
+
+def _is_of_google(name: str) -> bool:
+    return any(name in (table, f"{table}.gz", f"{table}.zip") for table in _GOOGLE_TABLES)
 
 
 def _labels(cell: str) -> list[Label]:

@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from processors.base import (
@@ -26,12 +27,14 @@ from processors.base import (
     age_in_years,
     base_name,
     entries,
+    find_further_file,
     find_table,
     folders_above,
     folders_below,
     frontal_view_of,
     image_names,
     is_folder,
+    naming_key,
     no_image_found,
     sex_of,
     subfolders,
@@ -54,7 +57,7 @@ _CONSENSUS = "Calculated"
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _UID = re.compile(r"\d+(?:\.\d+)+")
-_NIH_NAME = re.compile(r"(\d{8})_\d{3}\.png", re.IGNORECASE)
+_NIH_NAME = re.compile(r"(([0-9]{8})_[0-9]{3})(?:\.png)?", re.IGNORECASE)
 _FLAT_FOLDER = re.compile(r"(stage_([12])_(train|test)_images(_jpg)?)(\.zip)?", re.IGNORECASE)
 _FLAT_FILE = re.compile(rf"({_ID.pattern})\.(?:dcm|jpe?g)", re.IGNORECASE)
 _TREE_FOLDER = re.compile(r"mdai_rsna_project_|pneumonia-challenge-dataset", re.IGNORECASE)
@@ -64,6 +67,7 @@ _PICTURES = (".jpg", ".jpeg")
 _SUFFIXES = (".dcm", *_PICTURES)
 
 _MAPPING = "pneumonia-challenge-dataset-mappings_2018.json"
+_MAPPING_KEY = "RSNA_MAPPING"
 # The first has the consensus.
 _ANNOTATIONS = (
     "pneumonia-challenge-annotations-adjudicated-kaggle_2018.json",
@@ -95,9 +99,10 @@ class _Image(NamedTuple):
 
 
 class _Origin(NamedTuple):
-    """What RSNA's mapping says of an image."""
+    """What RSNA's mapping says of an image; the twin is the identity of the same film in NIH ChestX-ray14."""
 
     name: str
+    twin: str | None
     patient: str | None
     study: str | None
     native: dict[str, str]
@@ -200,8 +205,9 @@ class _Readings:
 class RSNAPneumonia(Processor):
     """The challenge as Kaggle, Academic Torrents (JPEG) and RSNA itself (a tree of UIDs) publish it.
 
-    Kaggle's ``patientId`` is the id of an image, of which a patient has many. ``patient_id`` is that of NIH,
-    from RSNA's ``pneumonia-challenge-dataset-mappings_2018.json`` where it is at hand, else None.
+    Kaggle's ``patientId`` is the id of an image, of which a patient has many. ``patient_id`` and ``twin``
+    are those of NIH, from RSNA's ``pneumonia-challenge-dataset-mappings_2018.json`` where it is at hand, else
+    None.
 
     Of RSNA's annotations only the consensus is read, the group ``Calculated``. The other groups hold marks
     of single readers and notes, whose 47 labels nobody describes. An image without a consensus, which the
@@ -232,6 +238,7 @@ class RSNAPneumonia(Processor):
     )
     known_bad = ()
     parent = "chex-ray14"
+    further_files = MappingProxyType({_MAPPING_KEY: _MAPPING})
 
     def recognise(self) -> str:
         """Find the flat folders of Kaggle or the tree of RSNA, here or up to two folders below."""
@@ -245,25 +252,34 @@ class RSNAPneumonia(Processor):
             self._find_tables(place.path.parent for place in self._used.values())
             return self._describe()
         trees = list(filter(_is_tree, folders))
-        for tree in trees:
-            self._find_tables([tree])
-            if self._paths or _TREE_FOLDER.match(tree.name):
-                self._tree = tree
-                if others := len(trees) - 1:
-                    self.warnings.append(
-                        f"{others:,} more trees of UIDs are not used: {self.relative(tree)} is here"
-                    )
-                return "RSNA: DICOM files in a tree of UIDs"
+        self._tree = next(filter(self._is_own, trees), None)
+        if self._tree is None and trees and _MAPPING_KEY in self.files:
+            # Whether the mapping knows the images is seen when both are read.
+            self._tree = trees[0]
+        if self._tree is not None:
+            self._find_tables([self._tree])
+            if others := len(trees) - 1:
+                self.warnings.append(
+                    f"{others:,} more trees of UIDs are not used: {self.relative(self._tree)} is here"
+                )
+            return "RSNA: DICOM files in a tree of UIDs"
         if trees:
             raise SourceError(
                 f"{self.root}: found a tree of UIDs, as other datasets have them too, but no table of the "
-                f"release; if it is of {self.name}, put {_ANNOTATIONS[0]} and {_MAPPING} beside it"
+                f"release; if it is of {self.name}, put {_ANNOTATIONS[0]} and {_MAPPING} beside it, "
+                f"or name the latter as {_MAPPING_KEY}"
             )
         raise no_image_found(
             self,
             "stage_2_train_images/<patientId>.dcm, stage_2_train_images_jpg/<patientId>.jpg or "
             "<StudyInstanceUID>/<SeriesInstanceUID>/<SOPInstanceUID>.dcm here or up to two folders below",
         )
+
+    def _is_own(self, tree: Path) -> bool:
+        """Say whether the name of a tree of UIDs, or a table near it, tells that it is of this release."""
+        self._find_tables([tree])
+        near = set(self._paths.values()) - set(self.files.values())
+        return bool(near or _TREE_FOLDER.match(tree.name))
 
     def _find_flat(self, folders: Iterable[Path]) -> None:
         """List the images of both splits, of the last stage that is there."""
@@ -332,10 +348,11 @@ class RSNAPneumonia(Processor):
             "classes": (f"stage_{self._stage}_detailed_class_info.csv",),
             "submission": (f"stage_{self._stage}_sample_submission.csv",),
             "headers": (_HEADERS,),
-            "mapping": (_MAPPING,),
             "annotations": _ANNOTATIONS,
         }
         self._paths = {kind: path for kind in names if (path := find_table(near, *names[kind]))}
+        if mapping := find_further_file(self, _MAPPING_KEY, near):
+            self._paths["mapping"] = mapping
 
     def _describe(self) -> str:
         kinds = sorted({"JPG" if place.is_jpg else "DICOM" for place in self._used.values()})
@@ -351,9 +368,11 @@ class RSNAPneumonia(Processor):
         """Yield every image that a table names, then the files that none names."""
         self._drop_unlinked()
         self.tables += [self.relative(path) for path in self._paths.values()]
-        self._read_mapping()
+        with naming_key(self.files, _MAPPING_KEY):
+            self._read_mapping()
         if self._tree is not None:
             self._images = self._walk(self._tree)
+            self._check_mapping()
         yield from self._read_headers()
         yield from self._read_submission()
         self._kaggle = _Readings(self._name_of("targets", "classes"), self._name_of("classes"))
@@ -379,7 +398,7 @@ class RSNAPneumonia(Processor):
         if names := [self._paths.pop(kind).name for kind in others if kind in self._paths]:
             self.warnings.append(
                 f"{', '.join(names)} are not used: their ids are not those of the files; put {_MAPPING}, "
-                "which links them, beside the images"
+                f"which links them, beside the images, or name it as {_MAPPING_KEY}"
             )
 
     def _walk(self, tree: Path) -> dict[str, _Image]:
@@ -407,19 +426,40 @@ class RSNAPneumonia(Processor):
         self._identities: dict[str, str] = {}
         if "mapping" not in self._paths:
             return
-        odd = 0
-        for entry in read_json(self._paths["mapping"], list):
+        path = self._paths["mapping"]
+        odd = unnamed = 0
+        for entry in read_json(path, list):
             uid = text_of(entry.get("SOPInstanceUID")) if isinstance(entry, dict) else ""
             if not _UID.fullmatch(uid):
                 odd += 1
                 continue
             image_id = text_of(entry.get("subset_img_id"))
             identity = image_id.lower() if _ID.fullmatch(image_id) else uid
+            origin = _origin(f"{uid}.dcm", entry)
+            unnamed += origin.twin is None
             self._identities.setdefault(uid, identity)
-            self._origins.setdefault(identity, _origin(f"{uid}.dcm", entry))
+            self._origins.setdefault(identity, origin)
+        if not self._origins:
+            raise SourceError(
+                f"{path}: expected objects with SOPInstanceUID and img_id, found none; is this the file of "
+                f"another dataset? The right one is published as {_MAPPING}"
+            )
         if odd:
             self.warnings.append(
-                f"{self._name_of('mapping')}: {odd:,} entries are not used: expected a UID in SOPInstanceUID"
+                f"{path.name}: {odd:,} entries are not used: expected a UID in SOPInstanceUID"
+            )
+        if unnamed:
+            self.warnings.append(
+                f"{path.name}: {unnamed:,} entries name no image of NIH ChestX-ray14: expected a name such "
+                "as 00009999_001.png in img_id"
+            )
+
+    def _check_mapping(self) -> None:
+        """Raise `SourceError` when the mapping knows no image of the tree, which may be another dataset's."""
+        if "mapping" in self._paths and self._images and not self._images.keys() & self._origins.keys():
+            raise SourceError(
+                f"{self._tree}: none of {len(self._images):,} images is named in {self._paths['mapping']}; "
+                "check both paths: one of them may be of another dataset"
             )
 
     def _read_rows(
@@ -536,7 +576,7 @@ class RSNAPneumonia(Processor):
         if unsplit:
             self.warnings.append(
                 f"the official split of {unsplit:,} images is not told: put stage_2_train_labels.csv and "
-                f"{_MAPPING} beside the images"
+                f"{_MAPPING} beside the images, or name the latter as {_MAPPING_KEY}"
             )
 
     def _tell_absent(self) -> None:
@@ -570,6 +610,7 @@ class RSNAPneumonia(Processor):
             view=view or "PA or AP",
             view_from_header=view is None and not is_picture,
             patient_id=origin.patient if origin else None,
+            twin=origin.twin if origin else None,
             study_id=origin.study if origin else image.study if image else None,
             split=split,
             sex=header.sex if header else None,
@@ -648,10 +689,10 @@ def _is_tree(folder: Path) -> bool:
 
 def _origin(name: str, entry: dict[str, Any]) -> _Origin:
     native = {key: cell for key in _NATIVE_KEYS if (cell := text_of(entry.get(key)))}
-    match = _NIH_NAME.fullmatch(native.get("img_id", ""))
+    match = _NIH_NAME.fullmatch(base_name(native.get("img_id", "")))
     # The number as the tables of NIH write it.
-    patient = str(int(match[1])) if match else None
-    return _Origin(name, patient, text_of(entry.get("StudyInstanceUID")) or None, native)
+    twin, patient = (match[1], str(int(match[2]))) if match else (None, None)
+    return _Origin(name, twin, patient, text_of(entry.get("StudyInstanceUID")) or None, native)
 
 
 def _is_picture(name: str) -> bool:

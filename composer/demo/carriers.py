@@ -144,7 +144,7 @@ def _set_pixels(dataset: Dataset, levels: _Levels, transfer_syntax: str) -> None
         if syntax == JPEG2000Lossless:
             Image.fromarray(levels).save(stream, format="JPEG2000", no_jp2=True)
         else:
-            Image.fromarray(levels).save(stream, format="JPEG", quality=90)
+            Image.fromarray(levels).save(stream, format="JPEG", quality=95)
             dataset.LossyImageCompression = "01"
         dataset.PixelData = encapsulate([stream.getvalue()])
         dataset["PixelData"].VR = "OB"

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from composer.demo.carriers import PngMode, write_lines, write_png
 from composer.demo.layout import Layout
-from composer.demo.phantom import film
+from composer.demo.phantom import Film, film
 
 # The commas inside the brackets are not quoted in the release either; they split one name into two columns.
 _TABLE_HEADER = (
@@ -121,9 +121,18 @@ def _make_resized_archive(root: Path) -> None:
     _write_tables_of_2017(root)
 
 
-def _write(path: Path, image: _Image) -> None:
+def film_of(identity: str) -> Film:
+    """Return a film of this miniature, of which the miniatures of other datasets hold copies."""
+    return _film(next(image for image in _IMAGES if image.name == f"{identity}.png"))
+
+
+def _film(image: _Image) -> Film:
     seed = image.patient % 100 * 100 + image.follow_up
-    write_png(path, film(seed, rows=image.side, columns=image.side, view=image.view), mode=image.mode)
+    return film(seed, rows=image.side, columns=image.side, view=image.view)
+
+
+def _write(path: Path, image: _Image) -> None:
+    write_png(path, _film(image), mode=image.mode)
 
 
 def _write_lists(root: Path) -> None:

@@ -1,8 +1,9 @@
 """RSNA Pneumonia in miniature: Kaggle's DICOM files, plain and packed, the JPEG torrent, and RSNA's own tree.
 
-Ten invented images. They have the release's oddities that do no harm: an image with several boxes is in both
-tables as often, a bare number for an age, one of 151 years, and files that are not part of the release. The
-tree of RSNA also has an image without a consensus, and marks of single readers.
+Ten films of NIH's miniature, as all of the release's are NIH's. They have the release's oddities that do no
+harm: an image with several boxes is in both tables as often, a bare number for an age, one of 151 years, and
+files that are not part of the release. The tree of RSNA also has an image without a consensus, and marks of
+single readers.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from typing import NamedTuple
 import pydicom.config
 from pydicom.uid import JPEGBaseline8Bit, SecondaryCaptureImageStorage
 
+from composer.demo import chexray14
 from composer.demo.carriers import write_dicom, write_jpeg, write_lines
 from composer.demo.layout import Layout
-from composer.demo.phantom import Film, film
+from composer.demo.phantom import Film
 
 _OPACITY, _NOT_NORMAL, _NORMAL = "Lung Opacity", "No Lung Opacity / Not Normal", "Normal"
 _LABEL_IDS = {_NORMAL: "L_o8w", _NOT_NORMAL: "L_yd0", _OPACITY: "L_v8n"}
-_SIDE = 320
 # The earliest time stamp that a zip file can hold.
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 _UID = "1.2.276.0.7230010.3.1.{level}.8323329.9900.1517800000.{number}"
@@ -31,7 +32,10 @@ _TREE = "mdai_rsna_project_x9N20BZa_images_2018-07-20-153330"
 
 
 class _Image(NamedTuple):
-    """An image; the boxes are pixels of the published 1024 x 1024 grid, whatever the size of the film."""
+    """An image: view and sex are those of NIH, the age is not, because NIH corrected ages later.
+
+    The boxes are pixels of the published 1024 x 1024 grid, whatever the size of the film.
+    """
 
     number: int
     nih: str
@@ -50,30 +54,37 @@ class _Image(NamedTuple):
         return _UID.format(level=level, number=990000 + self.number)
 
 
+# The challenge drew its images without regard to NIH's lists: 9003 is a test image of NIH.
 _TRAIN = (
-    _Image(9001, "00099801_000.png", "PA", "F", "51", _NOT_NORMAL),
-    _Image(9002, "00099801_003.png", "AP", "F", "52", _OPACITY, ((120, 233, 210, 305), (601, 240, 198, 287))),
-    _Image(9003, "00099802_000.png", "PA", "M", "28", _NORMAL),
-    _Image(9004, "00099803_001.png", "AP", "M", "63", _OPACITY, ((140, 400, 250, 330),)),
+    _Image(9001, "00099901_000", "PA", "F", "51", _NOT_NORMAL),
+    _Image(9002, "00099901_001", "AP", "F", "52", _OPACITY, ((120, 233, 210, 305), (601, 240, 198, 287))),
+    _Image(9003, "00099906_001", "PA", "M", "28", _NORMAL),
+    _Image(9004, "00099903_001", "AP", "F", "63", _OPACITY, ((140, 400, 250, 330),)),
     _Image(
         9005,
-        "00099804_011.png",
-        "AP",
+        "00099902_000",
+        "PA",
         "M",
         "7",
         _OPACITY,
         ((96, 180, 205, 240), (130, 560, 190, 215), (598, 301, 255, 420)),
     ),
-    _Image(9006, "00099805_000.png", "PA", "F", "151", _NORMAL),
-    _Image(9007, "00099806_002.png", "AP", "M", "77", _NOT_NORMAL),
-    _Image(9008, "00099806_004.png", "PA", "M", "78", _NORMAL),
+    _Image(9006, "00099901_002", "PA", "F", "151", _NORMAL),
+    _Image(9007, "00099904_000", "PA", "M", "77", _NOT_NORMAL),
+    _Image(9008, "00099904_001", "PA", "M", "78", _NORMAL),
 )
 # Kaggle does not tell their classes, RSNA does.
 _TEST = (
-    _Image(9009, "00099807_000.png", "PA", "F", "45", _NORMAL),
-    _Image(9010, "00099808_001.png", "AP", "M", "69", _OPACITY, ((580, 260, 240, 380),)),
+    _Image(9009, "00099905_002", "PA", "F", "45", _NORMAL),
+    _Image(9010, "00099905_001", "AP", "F", "69", _OPACITY, ((580, 260, 240, 380),)),
 )
-_WITHOUT_CONSENSUS = _Image(9011, "00099809_000.png", "AP", "F", "33", None)
+_WITHOUT_CONSENSUS = _Image(9011, "00099903_000", "AP", "F", "33", None)
+_MAPPING = "pneumonia-challenge-dataset-mappings_2018.json"
+
+
+def _make_linked(root: Path) -> None:
+    _make_kaggle(root)
+    _write_json(root / _MAPPING, _mapping())
 
 
 def _make_kaggle(root: Path) -> None:
@@ -109,7 +120,7 @@ def _make_rsna(root: Path) -> None:
         _write_dicom(root / _TREE / image.uid(2) / image.uid(3) / f"{image.uid(4)}.dcm", image)
     annotations = "pneumonia-challenge-annotations-adjudicated-kaggle_2018.json"
     _write_json(root / annotations, _project())
-    _write_json(root / "pneumonia-challenge-dataset-mappings_2018.json", _mapping())
+    _write_json(root / _MAPPING, _mapping())
 
 
 def _make_stage_1(root: Path) -> None:
@@ -174,11 +185,11 @@ def _write_dicom(path: Path, image: _Image) -> None:
 
 
 def _write_jpeg(path: Path, image: _Image) -> None:
-    write_jpeg(path, _film(image))
+    write_jpeg(path, _film(image), quality=95)
 
 
 def _film(image: _Image) -> Film:
-    return film(image.number, rows=_SIDE, columns=_SIDE, view=image.view)
+    return chexray14.film_of(image.nih)
 
 
 def _pack(path: Path, members: Iterable[Path]) -> None:
@@ -199,7 +210,7 @@ def _mapping() -> list[dict[str, object]]:
     return [
         {
             "subset_img_id": image.image_id if group else None,
-            "img_id": image.nih,
+            "img_id": f"{image.nih}.png",
             "subset_group": group,
             "subset_init_label": image.number % 3,
             "orig_labels": ["Infiltration", "Mass"] if image.boxes else ["No Finding"],
@@ -254,6 +265,7 @@ def _annotation(image: _Image, label: str, data: dict[str, int] | None) -> dict[
 
 
 LAYOUTS = (
+    Layout("Kaggle, with RSNA's mapping", _make_linked, images=10),
     Layout("Kaggle", _make_kaggle, images=10),
     Layout("Kaggle, packed", _make_packed, images=10),
     Layout("Academic Torrents, JPEG", _make_jpg, images=10),

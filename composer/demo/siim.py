@@ -1,9 +1,9 @@
 """SIIM-ACR Pneumothorax in miniature: its mirrors as DICOM and PNG, twelve invented images.
 
-They have the release's oddities that do no harm: a blank before the name of a column, before ``-1`` and
-before a mask, several masks of one image that overlap, a DICOM file that no row names, ages without a unit,
-and files that are not part of the release. vbookshelf's masks (``png_masks``) are left out: nothing reads
-them.
+Two are films of NIH's miniature, as all of the release's are NIH's; no table tells which. They have the
+release's oddities that do no harm: a blank before the name of a column, before ``-1`` and before a mask,
+several masks of one image that overlap, a DICOM file that no row names, ages without a unit, and files that
+are not part of the release. vbookshelf's masks (``png_masks``) are left out: nothing reads them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import NamedTuple
 from pydicom.config import disable_value_validation
 from pydicom.uid import JPEGBaseline8Bit
 
+from composer.demo import chexray14
 from composer.demo.carriers import write_dicom, write_lines, write_png
 from composer.demo.layout import Layout
 from composer.demo.phantom import Film, film
@@ -45,6 +46,8 @@ class _Image(NamedTuple):
     stage: str = "train"
     # One film has the published size; the others are small to be made quickly.
     side: int = 256
+    # Identity of the film in NIH's miniature.
+    nih: str | None = None
 
     @property
     def uid(self) -> str:
@@ -61,7 +64,9 @@ class _Image(NamedTuple):
 
     @property
     def film(self) -> Film:
-        return film(9000 + self.number % 1000, rows=self.side, columns=self.side, view=self.view)
+        if self.nih is not None:
+            return chexray14.film_of(self.nih)
+        return film(8000 + self.number % 1000, rows=self.side, columns=self.side, view=self.view)
 
     @property
     def is_positive(self) -> bool:
@@ -70,8 +75,9 @@ class _Image(NamedTuple):
 
 _LABELLED = (
     _Image(99001, "PA", ("-1",), side=_SIDE),
-    _Image(99002, "PA", (_crescent(250, 130, 40, 150),)),
-    _Image(99003, "AP", (" -1",)),
+    # A test image of NIH, and a training image.
+    _Image(99002, "PA", (_crescent(250, 130, 40, 150),), nih="00099906_000"),
+    _Image(99003, "AP", (" -1",), nih="00099903_000"),
     # Two readers, whose masks overlap.
     _Image(99004, "AP", (_crescent(650, 200, 60, 220), _crescent(680, 230, 50, 180))),
     _Image(99005, "PA", (f" {_crescent(300, 600, 30, 90)}",)),

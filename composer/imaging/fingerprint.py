@@ -74,11 +74,19 @@ def distance(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int64]:
     Array of the broadcast shape without its last axis
         0 for copies, about 115 for films that have nothing to do with each other, at most 128.
     """
-    differing = np.bitwise_count(a ^ b).astype(np.int64)
-    halves = differing.reshape(*differing.shape[:-1], 2, SIZE // 2).sum(axis=-1)
+    # Four words of 64 bits: bytes, or sums over an axis, take ten times as long.
+    ones = np.bitwise_count(_words(a) ^ _words(b))
+    half = np.uint8(4 * SIZE)
     # A negative turns every bit, a mirror those of the second half.
-    result: NDArray[np.int64] = np.minimum(halves, 4 * SIZE - halves).sum(axis=-1)
+    kept, turned = ones[..., 0] + ones[..., 1], ones[..., 2] + ones[..., 3]
+    result: NDArray[np.int64] = (np.minimum(kept, half - kept) + np.minimum(turned, half - turned)).astype(
+        np.int64
+    )
     return result
+
+
+def _words(fingerprints: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    return np.ascontiguousarray(fingerprints).view(np.uint64)
 
 
 def _thumbnail(grey: Grey) -> Integers:

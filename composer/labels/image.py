@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from composer.labels.source import Said, Source, Stated, source_of
 from composer.labels.travel import merge, vote
-from composer.labels.vocabulary import MESH, READERS, Labeller, vocabulary
+from composer.labels.vocabulary import MESH, NO_FINDING, OWN_TERMS, READERS, Labeller, vocabulary
 
 # Label, value and labeller, as the index has them.
 Statement = tuple[str, int, str]
@@ -26,7 +26,7 @@ class Reading(NamedTuple):
     values
         1, 0 or -1 by the id of the term; terms that are unknown are not there.
     kind
-        That of the labeller whose labels these are; None where nothing is known.
+        That of the labeller whose labels these are, or most of them; None where nothing is known.
     conflicts
         Terms, sorted, of which it is stated that they are present and that they are absent, both by labels
         that mean the same; no finding, too, when there is one.
@@ -44,7 +44,8 @@ def read_image(dataset: str, statements: Iterable[Statement]) -> Reading:
     """Return what the labels of an image say in the terms of the common vocabulary.
 
     Of several labellers the one that comes first in ``labellers.csv`` and says anything counts, for all
-    terms: a mixture would be labels that nobody gave. Where they contradict each other is told.
+    terms: a mixture would be labels that nobody gave. Only one who looked for nothing but a few findings
+    counts for those alone, and leaves the others to the next. Where they contradict each other is told.
 
     Parameters
     ----------
@@ -68,18 +69,34 @@ def read_image(dataset: str, statements: Iterable[Statement]) -> Reading:
         stated = by_name[name]
         for spelling in known:
             stated[spelling] = stated.get(spelling, _NO_VALUE) | _SINGLE[value]
-    said: list[tuple[str, Said]] = []
+    said: list[tuple[Labeller, Said]] = []
+    left_open: set[str] = set()
     for labeller, source in _labellers(dataset):
         labels = _labels_of(labeller, dataset, by_name)
         if not source.unusable.isdisjoint(label for label in labels if merge(labels[label]) == 1):
             return Reading({}, None, (), frozenset(unknown))
         if not labels.keys() <= source.saying_nothing:
-            assumed_absent = labeller.assumed_absent(source.labels)
-            said.append((labeller.kind, source.terms(labels, assumed_absent)))
+            found = source.terms(labels, labeller.assumed_absent(source.labels), left_open)
+            said.append((labeller, found))
+            if labeller.scope == OWN_TERMS:
+                left_open |= found.left_open
+    kind, values = _combine(said)
     present = {term for _, each in said for term in each.present}
     absent = {term for _, each in said for term in each.absent}
-    kind, values = (said[0][0], said[0][1].values) if said else (None, {})
+    if values.get(NO_FINDING) == 0:
+        absent.add(NO_FINDING)
     return Reading(values, kind, tuple(sorted(present & absent)), frozenset(unknown))
+
+
+def _combine(said: Iterable[tuple[Labeller, Said]]) -> tuple[str | None, dict[str, int]]:
+    """Return kind and values of the first labeller, below those of the ones before who looked for less."""
+    kind: str | None = None
+    values: dict[str, int] = {}
+    for labeller, each in said:
+        kind, values = labeller.kind, each.values | values
+        if labeller.scope != OWN_TERMS:
+            break
+    return kind, values
 
 
 @functools.cache

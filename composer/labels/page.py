@@ -27,6 +27,8 @@ RULES = (
     "Labels that are marked as a complete set make their term absent when all of them are.",
     "Rows marked opt-in are not applied.",
     "Of several labellers the first that says anything counts, for all terms of the image.",
+    "One whose scope is its own terms counts for those alone; the others, and the kind, are those of the "
+    "next, but for terms that a broader label of the first leaves open.",
     "Several readers of one image vote: two or more who see it make a label present, a single one uncertain, "
     "none absent.",
     "Closed world: the labels that are named for a labeller are absent where it does not state them; images "
@@ -89,7 +91,7 @@ def _tables() -> str:
             "### Labellers\n",
             "Of one dataset the labeller that stands higher counts.\n",
             _table(
-                ("dataset", "labeller", "spelling", "kind", "closed world", "note"),
+                ("dataset", "labeller", "spelling", "kind", "closed world", "scope", "note"),
                 (
                     (
                         f"`{each.dataset}`",
@@ -97,6 +99,7 @@ def _tables() -> str:
                         each.source or "not harmonised",
                         each.kind,
                         each.closed_world.replace(";", ", "),
+                        each.scope,
                         each.note,
                     )
                     for each in tables.labellers

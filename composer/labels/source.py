@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from composer.labels.travel import Value, merge, travel
@@ -34,11 +34,14 @@ class Said(NamedTuple):
         1, 0 or -1 by term; terms that are unknown are not there.
     present, absent
         Terms that labels of the same meaning state to be so; no finding is stated to be absent by a finding.
+    left_open
+        Terms that a stated label may mean: no closed world makes them absent.
     """
 
     values: dict[str, int]
     present: set[str]
     absent: set[str]
+    left_open: set[str]
 
 
 class Source:
@@ -96,7 +99,7 @@ class Source:
         spellings = [heading, *(f"{heading}/{qualifier}" for qualifier in qualifiers)]
         return tuple(spelling for spelling in spellings if spelling in self.labels)
 
-    def terms(self, stated: Stated, assumed_absent: frozenset[str]) -> Said:
+    def terms(self, stated: Stated, assumed_absent: frozenset[str], left_open: Collection[str] = ()) -> Said:
         """Return what labels say of the terms.
 
         Parameters
@@ -105,9 +108,10 @@ class Source:
             Those that are stated.
         assumed_absent
             Labels that are absent where they are not stated: the closed world.
+        left_open
+            Terms that another labeller leaves open.
         """
-        said = Said({}, set(), set())
-        left_open: set[str] = set()
+        said = Said({}, set(), set(), set(left_open))
         denied: set[str] = set()
         for label, several in stated.items():
             value = merge(several)
@@ -115,13 +119,13 @@ class Source:
             if value == 0:
                 denied.add(label)
             else:
-                left_open.update(self._left_open.get(label, ()))
+                said.left_open.update(self._left_open.get(label, ()))
         if said.values.get(NO_FINDING) == 1:
             assumed_absent |= self._excluded_by_no_finding
             if any(value == 1 and term not in (NO_FINDING, *DEVICES) for term, value in said.values.items()):
                 said.absent.add(NO_FINDING)
         for term in (*self._absent_with(assumed_absent), *self._without_parts(assumed_absent | denied)):
-            if term not in left_open:
+            if term not in said.left_open:
                 said.values.setdefault(term, 0)
         return said
 

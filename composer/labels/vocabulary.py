@@ -23,6 +23,8 @@ MESH = "mesh"
 READERS = "*"
 # The closed world of all labels of the source.
 ALL = "all"
+# The scope of a labeller who looked for some findings only: of the other terms the next one is asked.
+OWN_TERMS = "own terms"
 
 NO_FINDING = "no_finding"
 # What lies on or in the body is no pathology: a film without finding may show it.
@@ -72,7 +74,7 @@ class Labeller(NamedTuple):
 
     ``source`` is the family of spellings, empty for labels that are not harmonised; ``kind`` is one of
     `KINDS`. ``closed_world`` names the labels that are absent when they are not stated: `ALL`, or some joined
-    by semicolons, or none.
+    by semicolons, or none. ``scope`` is `OWN_TERMS`, or empty where the labeller counts for all terms.
     """
 
     dataset: str
@@ -80,6 +82,7 @@ class Labeller(NamedTuple):
     source: str
     kind: str
     closed_world: str
+    scope: str
     note: str
 
     def assumed_absent(self, labels: Collection[str]) -> frozenset[str]:
@@ -187,6 +190,7 @@ def _check_labellers(found: Vocabulary) -> None:
         known = found.labels_of(each.source)
         _expect(each.kind in KINDS, table, line, f"kind {each.kind!r}", f"one of {', '.join(KINDS)}")
         _expect(each.source in {"", *sources}, table, line, f"source {each.source!r}", "one of labels.csv")
+        _expect(each.scope in ("", OWN_TERMS), table, line, f"scope {each.scope!r}", f"{OWN_TERMS} or blank")
         odd = sorted(each.assumed_absent(known) - known)
         _expect(not odd, table, line, f"closed world of {odd}", f"labels of {each.source!r}")
 

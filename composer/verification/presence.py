@@ -65,8 +65,7 @@ def look(folder: DatasetFolder, expected: Expectation, *, progress: bool) -> Pre
         pictures = zip(numbers[part].tolist(), sizes[part].tolist(), strict=True)
         return len(sizes[part]), _compare(folder.path.name, files, pictures, expected.extension)
 
-    state = (folder.index_json, folder.index_parquet, folder.failures, folder.plan, folder.ledger)
-    known = {path.name for path in state} | folders
+    known = {path.name for path in folder.state} | folders
     found = Presence(others=[name for name in sorted(own) if name not in known and not _LOCK.fullmatch(name)])
     with tqdm(total=len(numbers), desc=folder.path.name, unit="img", disable=not progress) as bar:
         for count, part in in_threads(look_into, sorted(folders | places.keys())):

@@ -29,6 +29,7 @@ from processors.base.files import (
     walk_images,
     zip_members,
 )
+from processors.base.further_files import find_further_file, naming_key
 from processors.base.places import folders_above, folders_below, is_archive, no_image_found
 from processors.base.rows import UNUSABLE, UnusableRows
 from processors.base.tables import Table, find_table, read_lines
@@ -63,6 +64,7 @@ __all__ = [
     "contents",
     "entries",
     "find_checksum_list",
+    "find_further_file",
     "find_table",
     "floats",
     "folders_above",
@@ -71,6 +73,7 @@ __all__ = [
     "image_names",
     "is_archive",
     "is_folder",
+    "naming_key",
     "no_image_found",
     "path_inside",
     "read_lines",

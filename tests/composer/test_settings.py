@@ -8,6 +8,7 @@ import yaml
 from composer.errors import UsageError
 from composer.settings import Settings, load_settings, settings_model
 from processors import all_processors
+from processors.base import Processor
 from processors.chexray14 import ChestXray14
 
 REPOSITORY = Path(__file__).parents[2]
@@ -157,6 +158,45 @@ def test_home_and_environment_are_expanded(
     settings = load_settings(write(tmp_path, "MACHEX_PATH: ~/out\nCHEXRAY14_ROOT: ${SOURCES}/nih\n"))
     assert settings.machex_path == tmp_path / "out"
     assert settings.root(ChestXray14) == nih
+
+
+KEYS = [(processor, key) for processor in all_processors() for key in processor.further_files]
+
+
+def test_some_datasets_have_further_files() -> None:
+    assert [key for _, key in KEYS] == ["CHEXRAY14_TEST_LIST", "RSNA_MAPPING"]
+
+
+@pytest.mark.parametrize(("processor", "key"), KEYS)
+def test_further_files_are_those_that_are_set(
+    tmp_path: Path, nih: Path, monkeypatch: pytest.MonkeyPatch, processor: type[Processor], key: str
+) -> None:
+    monkeypatch.setenv("SOURCES", str(tmp_path))
+    file = tmp_path / "file"
+    file.touch()
+    text = f"MACHEX_PATH: out\nCHEXRAY14_ROOT: {nih}\n"
+    settings = load_settings(write(tmp_path, f"{text}{key}: $SOURCES/file\n"))
+    assert settings.files(processor) == {key: file}
+    assert not any(settings.files(other) for other in all_processors() if other is not processor)
+    assert settings.files(processor) != load_settings(write(tmp_path, text)).files(processor) == {}
+    # A file is no dataset.
+    (found,) = problems(tmp_path, f"MACHEX_PATH: out\n{key}: {file}\n")
+    assert "no dataset is selected" in found
+
+
+@pytest.mark.parametrize(
+    ("path", "message"), [("absent", "no such file"), ("nih", "expected a file, found a folder")]
+)
+@pytest.mark.parametrize("key", [key for _, key in KEYS])
+def test_further_file_that_is_none(tmp_path: Path, nih: Path, key: str, path: str, message: str) -> None:
+    (found,) = problems(tmp_path, f"MACHEX_PATH: out\nCHEXRAY14_ROOT: {nih}\n{key}: {tmp_path / path}\n")
+    assert f"line 3: {key}: found " in found
+    assert message in found
+
+
+def test_further_file_that_is_misspelt(tmp_path: Path, nih: Path) -> None:
+    (found,) = problems(tmp_path, f"MACHEX_PATH: out\nCHEXRAY14_ROOT: {nih}\nRSNA_MAPING: x.json\n")
+    assert "did you mean RSNA_MAPPING?" in found
 
 
 def test_unset_variable_is_named(tmp_path: Path) -> None:

@@ -37,9 +37,12 @@ def tar_of(archive: Path, *names: str) -> None:
             tar.addfile(info, io.BytesIO(name.encode()))
 
 
-def read_release(processor_type: type[Source], root: Path) -> tuple[Source, dict[str, Record]]:
-    """Return the processor of a root, its records read, and the records by identity, which is unique."""
-    processor = processor_type(root)
+def read_release(processor_type: type[Source], root: Path, **files: Path) -> tuple[Source, dict[str, Record]]:
+    """Return the processor of a root, its records read, and the records by identity, which is unique.
+
+    ``files`` are further files by their keys.
+    """
+    processor = processor_type(root, files)
     records = list(processor.records())
     found = {record.identity: record for record in records}
     assert len(found) == len(records)

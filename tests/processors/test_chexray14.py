@@ -39,8 +39,8 @@ ROWS_2017 = (
 BOX_HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
 
 
-def read(root: Path) -> tuple[ChestXray14, dict[str, Record]]:
-    return read_release(ChestXray14, root)
+def read(root: Path, **files: Path) -> tuple[ChestXray14, dict[str, Record]]:
+    return read_release(ChestXray14, root, **files)
 
 
 @pytest.fixture
@@ -546,13 +546,175 @@ class TestLists:
         assert {(record.split, record.excluded) for record in records.values()} == {(None, None)}
         assert processor.warnings[0] == (
             "train_val_list.txt and test_list.txt not found: the official test images cannot be told from "
-            "the others"
+            "the others; put test_list.txt beside the tables, or name it as CHEXRAY14_TEST_LIST"
         )
         assert len(processor.warnings) == (1 if table else 2)
 
     def test_a_file_without_a_row_is_out_for_that(self, release: Path) -> None:
         lay(release, "images/00099993_007.png")
         assert read(release)[1]["00099993_007"].excluded == "not in Data_Entry_2017_v2020.csv"
+
+
+class TestTestListElsewhere:
+    """The key CHEXRAY14_TEST_LIST: copies of 224 px have no lists."""
+
+    @pytest.fixture
+    def elsewhere(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        path = tmp_path_factory.mktemp("lists") / "held out.txt"
+        write(path, NAMES[1])
+        return path
+
+    def test_it_comes_before_the_one_beside_the_images(self, release: Path, elsewhere: Path) -> None:
+        write(release / "train_val_list.txt", NAMES[0], NAMES[2])
+        processor, records = read(release, CHEXRAY14_TEST_LIST=elsewhere)
+        assert [record.split for record in records.values()] == ["train", "test", "train"]
+        assert str(elsewhere) in processor.tables
+        assert "test_list.txt" not in processor.tables
+        assert processor.warnings == []
+
+    def test_it_does_without_the_training_list(self, release: Path, elsewhere: Path) -> None:
+        for name in ("train_val_list.txt", "test_list.txt"):
+            (release / name).unlink()
+        processor, records = read(release, CHEXRAY14_TEST_LIST=elsewhere)
+        assert [record.split for record in records.values()] == [None, "test", None]
+        assert {record.excluded for record in records.values()} == {None}
+        assert processor.warnings == [
+            "train_val_list.txt not found: images that test_list.txt does not name count as training images"
+        ]
+
+    @pytest.mark.parametrize("text", ["", "patient99001/study1/view1_frontal.jpg\n", '[{"img_id": "x"}]'])
+    def test_a_list_of_another_dataset_is_refused(self, release: Path, elsewhere: Path, text: str) -> None:
+        elsewhere.write_text(text)
+        with pytest.raises(SourceError) as read_with_images:
+            read(release, CHEXRAY14_TEST_LIST=elsewhere)
+        with pytest.raises(SourceError) as read_alone:
+            ChestXray14.splits_without_images({"CHEXRAY14_TEST_LIST": elsewhere})
+        assert str(read_with_images.value) == str(read_alone.value)
+        assert str(read_alone.value).startswith(
+            f"CHEXRAY14_TEST_LIST: {elsewhere}: expected names such as 00000001_000.png, found none; download"
+        )
+
+    def test_the_training_list_is_no_test_list(
+        self, release: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(chexray14, "_TEST_IMAGES", 2)
+        write(elsewhere, *NAMES[:2], NAMES[0])
+        assert ChestXray14.splits_without_images({"CHEXRAY14_TEST_LIST": elsewhere})
+        write(elsewhere, *NAMES)
+        expected = "found 3 images, the official test_list.txt names 2; is it train_val_list.txt?"
+        with pytest.raises(SourceError, match=rf"^CHEXRAY14_TEST_LIST: .*: {expected}"):
+            ChestXray14.splits_without_images({"CHEXRAY14_TEST_LIST": elsewhere})
+        write(release / "test_list.txt", *NAMES)
+        with pytest.raises(SourceError, match=rf"test_list.txt: {expected}") as beside:
+            read(release)
+        assert "CHEXRAY14_TEST_LIST" not in str(beside.value)
+
+    @pytest.mark.parametrize("form", ["{}.png", "images/{}.PNG", "{}"])
+    def test_it_tells_the_splits_without_images(self, release: Path, elsewhere: Path, form: str) -> None:
+        write(elsewhere, "a line", *(form.format(name[:-4]) for name in NAMES[1:]))
+        splits = ChestXray14.splits_without_images({"CHEXRAY14_TEST_LIST": elsewhere})
+        assert splits == {"00099991_001": "test", "00099992_000": "test"}
+        assert splits.keys() < read(release)[1].keys()
+
+    def test_nothing_tells_them_without_it(self) -> None:
+        assert ChestXray14.splits_without_images({}) == {}
+
+
+GOOGLE_HEADER = f"{HEADER_2020},Fracture,Pneumothorax,Airspace opacity,Nodule or mass,Set Id"
+GOOGLE_ROWS = (f"{ROWS[0]},NO,NO,YES,NO,val", f"{ROWS[2]},YES,NO,NO,YES,test")
+
+
+def of_google(**values: int) -> list[Label]:
+    return [Label(finding.replace("_", " "), value, "Google") for finding, value in values.items()]
+
+
+FIRST = of_google(Fracture=0, Pneumothorax=0, Airspace_opacity=1, Nodule_or_mass=0)
+LAST = of_google(Fracture=1, Pneumothorax=0, Airspace_opacity=0, Nodule_or_mass=1)
+
+
+class TestGoogle:
+    @pytest.mark.parametrize(
+        ("first", "last"),
+        [
+            ("validation_labels.csv", "test_labels.csv"),
+            (
+                "four_findings_expert_labels/validation_labels.csv",
+                "four_findings_expert_labels/test_labels.csv",
+            ),
+            (
+                "four_findings_expert_labels_validation_labels.csv",
+                "Four_Findings_Expert_Labels_test_labels.csv",
+            ),
+            ("google2019_nih-chest-xray-labels.csv.gz", "google2019_nih-chest-xray-labels.csv.gz"),
+        ],
+    )
+    def test_further_labels_of_the_images(self, release: Path, first: str, last: str) -> None:
+        rows = {first: [GOOGLE_ROWS[0]]}
+        rows.setdefault(last, []).append(GOOGLE_ROWS[1])
+        for name, own in rows.items():
+            text = "".join(f"{line}\r\n" for line in (GOOGLE_HEADER, *own)).encode()
+            (release / name).parent.mkdir(exist_ok=True)
+            (release / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+        processor, records = read(release)
+        assert records["00099991_000"].labels == [Label("No Finding", 1, "NIH"), *FIRST]
+        assert {label.labeller for label in records["00099991_001"].labels} == {"NIH"}
+        assert records["00099992_000"].labels[2:] == LAST
+        assert set(rows) < set(processor.tables)
+        assert processor.warnings == []
+
+    def test_images_that_say_the_same_share_their_labels(self, release: Path) -> None:
+        rows = [row.replace("Effusion|Infiltration", "No Finding") for row in ROWS]
+        write(release / "Data_Entry_2017_v2020.csv", HEADER_2020, *rows)
+        values = GOOGLE_ROWS[0].removeprefix(ROWS[0])
+        write(release / "test_labels.csv", GOOGLE_HEADER, *(f"{row}{values}" for row in ROWS[:2]))
+        records = read(release)[1]
+        assert records["00099991_000"].labels is records["00099991_001"].labels
+
+    def test_the_joined_table_beside_the_others_changes_nothing(self, release: Path) -> None:
+        for name in ("test_labels.csv", "google2019_nih-chest-xray-labels.csv"):
+            write(release / name, GOOGLE_HEADER, *GOOGLE_ROWS)
+        processor, records = read(release)
+        assert records["00099992_000"].labels[2:] == LAST
+        assert processor.warnings == []
+
+    def test_files_without_a_row_of_nih_have_them_too(self, release: Path) -> None:
+        (release / "Data_Entry_2017_v2020.csv").unlink()
+        write(release / "test_labels.csv", GOOGLE_HEADER, *GOOGLE_ROWS)
+        assert read(release)[1]["00099992_000"].labels == LAST
+
+    def test_a_table_of_another_release_is_not_used(self, release: Path) -> None:
+        write(release / "test_labels.csv", "Image Index,Fracture,Pneumothorax,Other", f"{NAMES[0]},YES,NO,NO")
+        processor, records = read(release)
+        assert {label.labeller for label in records["00099991_000"].labels} == {"NIH"}
+        assert "test_labels.csv" not in processor.tables
+        assert processor.warnings == [
+            "test_labels.csv is not used: it lacks columns 'Airspace opacity', 'Nodule or mass' of Google's "
+            "labels of four findings; is it the table of another release?"
+        ]
+
+    def test_what_cannot_be_used_is_told(self, release: Path) -> None:
+        odd = (
+            f"{ROWS[0]},YES,NO,YES,NO,val",
+            GOOGLE_ROWS[1].replace(NAMES[2], "../../etc/passwd"),
+            GOOGLE_ROWS[1].replace(NAMES[2], "00088888_000.png"),
+            f"{ROWS[1]},HEDGE,NO,,YES,val",
+        )
+        write(release / "test_labels.csv", GOOGLE_HEADER, GOOGLE_ROWS[0], *odd)
+        processor, records = read(release)
+        assert records["00099991_000"].labels[1:] == FIRST
+        assert records["00099991_001"].labels[2:] == of_google(Pneumothorax=0, Nodule_or_mass=1)
+        assert processor.warnings == [
+            "test_labels.csv: 1 rows are not used: expected a name such as 00000001_000.png in column "
+            "'Image Index'",
+            "test_labels.csv: 2 label cells are not used: expected YES or NO, found 'HEDGE', ''",
+            "Google's tables: 1 rows contradict an earlier one of their image: the first counts",
+            "Google's labels of 1 images are not used: these are not here",
+        ]
+
+    def test_a_cut_table_stops_the_run(self, release: Path) -> None:
+        (release / "test_labels.csv").write_text(f"{GOOGLE_HEADER}\n{GOOGLE_ROWS[0]}\n{ROWS[2]}")
+        with pytest.raises(SourceError, match=r"test_labels\.csv: the last line is cut"):
+            read(release)
 
 
 class TestParts:

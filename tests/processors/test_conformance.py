@@ -22,6 +22,7 @@ import composer.demo
 import processors
 from composer.demo import layouts_of, make_miniatures
 from composer.demo.layout import Layout
+from composer.settings import Settings
 from processors import all_processors
 from processors.base import VIEWS, Processor, Record, SourceError, Split
 from tests.processors.copies import is_inside, linked_copy, read
@@ -46,6 +47,17 @@ class TestForm:
         assert source.config_key.endswith("_ROOT")
         assert source.config_key.isupper()
 
+    def test_keys_of_further_files(self, source: type[Processor]) -> None:
+        others = {*Settings.model_fields, *(each.config_key.lower() for each in all_processors())}
+        others |= {
+            key.lower() for each in all_processors() if each is not source for key in each.further_files
+        }
+        for key, name in source.further_files.items():
+            assert key.isupper()
+            assert key.lower() not in others
+            assert Path(name).name == name != ""
+        assert source.splits_without_images({}) == {}
+
     def test_homepage_is_an_address(self, source: type[Processor]) -> None:
         assert source.homepage.startswith("https://")
         assert not set(source.homepage) & set(" <>")
@@ -69,6 +81,23 @@ class TestForm:
         assert sys.modules[source.__module__].__doc__
 
 
+class TestFurtherFiles:
+    def test_one_that_is_kept_elsewhere_says_the_same(
+        self, source: type[Processor], copy: Path, tmp_path: Path, records: list[Record]
+    ) -> None:
+        files = {}
+        for key, name in source.further_files.items():
+            for path in copy.rglob(name):
+                files[key] = path.rename(tmp_path / f"{key}.kept")
+        if not files:
+            pytest.skip("no further file in this layout")
+        processor = source(copy, files)
+        assert sorted(processor.records(), key=lambda record: record.identity) == records
+        assert {str(path) for path in files.values()} <= set(processor.tables)
+        splits = source.splits_without_images(files)
+        assert splits.items() <= {record.identity: record.split for record in records}.items()
+
+
 class TestRecords:
     def test_there_are_as_many_as_the_layout_holds(self, records: list[Record], layout: Layout) -> None:
         assert len(records) == layout.images
@@ -84,6 +113,9 @@ class TestRecords:
         for record in records:
             assert not record.identity.lower().endswith(IMAGE_SUFFIXES), record.identity
             assert "\\" not in record.identity
+
+    def test_only_copies_have_twins(self, source: type[Processor], records: list[Record]) -> None:
+        assert source.parent is not None or not any(record.twin for record in records)
 
     def test_values_are_of_the_vocabulary(self, records: list[Record]) -> None:
         for record in records:

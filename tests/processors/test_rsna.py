@@ -21,7 +21,7 @@ from tests.processors.releases import Made, lay, path_of, read_release, same_ima
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-KAGGLE, PACKED, JPG, TREE, STAGE_1 = range(5)
+LINKED, KAGGLE, PACKED, JPG, TREE, STAGE_1 = range(6)
 NOT_NORMAL, TWO_BOXES, NORMAL, ONE_BOX, THREE_BOXES, OLD = (
     f"feedc0de-0000-4000-8000-{number:012d}" for number in (9001, 9002, 9003, 9004, 9005, 9006)
 )
@@ -59,8 +59,8 @@ def tree(copy: Callable[[int], Path]) -> Path:
     return copy(TREE)
 
 
-def read(root: Path) -> tuple[RSNAPneumonia, dict[str, Record]]:
-    return read_release(RSNAPneumonia, root)
+def read(root: Path, **files: Path) -> tuple[RSNAPneumonia, dict[str, Record]]:
+    return read_release(RSNAPneumonia, root, **files)
 
 
 def only_warning(root: Path) -> str:
@@ -319,11 +319,12 @@ class TestTree:
     def test_patient_study_and_twin_in_nih(self, miniatures: list[Path]) -> None:
         record = read(miniatures[TREE])[1][TWO_BOXES]
         uid = "1.2.276.0.7230010.3.1.{}.8323329.9900.1517800000.999002"
-        assert (record.patient_id, record.study_id) == ("99801", uid.format(2))
+        assert (record.patient_id, record.study_id) == ("99901", uid.format(2))
+        assert record.twin == "00099901_001"
         assert record.key == f"{uid.format(4)}.dcm"
         assert path_of(record) == f"{TREE_FOLDER}/{uid.format(2)}/{uid.format(3)}/{uid.format(4)}.dcm"
         assert record.native == {
-            "img_id": "00099801_003.png",
+            "img_id": "00099901_001.png",
             "subset_group": "train",
             "orig_labels": "Infiltration|Mass",
         }
@@ -331,7 +332,7 @@ class TestTree:
     def test_without_a_consensus(self, miniatures: list[Path]) -> None:
         record = read(miniatures[TREE])[1][WITHOUT_CONSENSUS]
         assert (record.excluded, record.labels) == (f"no consensus in {ANNOTATIONS}", [])
-        assert record.patient_id == "99809"
+        assert (record.patient_id, record.twin) == ("99903", "00099903_000")
 
     def test_without_the_mapping(self, tree: Path) -> None:
         (tree / MAPPING).unlink()
@@ -343,7 +344,7 @@ class TestTree:
         assert len(records) == 11
         assert processor.warnings == [
             "the official split of 10 images is not told: put stage_2_train_labels.csv and "
-            f"{MAPPING} beside the images"
+            f"{MAPPING} beside the images, or name the latter as RSNA_MAPPING"
         ]
 
     def test_the_tables_of_kaggle_tell_the_split(self, tree: Path, miniatures: list[Path]) -> None:
@@ -363,7 +364,7 @@ class TestTree:
         assert len(records) == 11
         assert processor.warnings[0] == (
             f"{TARGETS} are not used: their ids are not those of the files; put {MAPPING}, which links them, "
-            "beside the images"
+            "beside the images, or name it as RSNA_MAPPING"
         )
 
     def test_the_tables_of_kaggle_in_place_of_the_annotations(
@@ -375,7 +376,7 @@ class TestTree:
         processor, records = read(tree)
         assert processor.warnings == [
             "the official split of 1 images is not told: put stage_2_train_labels.csv and "
-            f"{MAPPING} beside the images"
+            f"{MAPPING} beside the images, or name the latter as RSNA_MAPPING"
         ]
         assert (records[TWO_BOXES].labels, len(records[TWO_BOXES].boxes)) == (OPACITY, 2)
         assert (records[TEST].labels, records[TEST].excluded) == ([], None)
@@ -389,7 +390,7 @@ class TestTree:
         assert processor.warnings == [
             f"{ANNOTATIONS} not found: images are written without labels and boxes",
             "the official split of 11 images is not told: put stage_2_train_labels.csv and "
-            f"{MAPPING} beside the images",
+            f"{MAPPING} beside the images, or name the latter as RSNA_MAPPING",
         ]
 
     def test_a_tree_of_another_dataset_is_refused(self, tree: Path) -> None:
@@ -577,6 +578,104 @@ class TestOfRSNABesideKaggle:
         processor, records = read(release)
         assert len(records) == 10
         assert processor.warnings == [f"{ANNOTATIONS}: 1 annotations are not used: they name no image"]
+
+
+class TestMappingElsewhere:
+    """The key RSNA_MAPPING: the copies of Kaggle and Academic Torrents do not have the file."""
+
+    @pytest.fixture
+    def mapping(self, miniatures: list[Path], tmp_path: Path) -> Path:
+        return Path(shutil.copy(miniatures[TREE] / MAPPING, tmp_path / "links.json"))
+
+    @pytest.mark.parametrize("layout", [KAGGLE, PACKED, JPG, STAGE_1])
+    def test_it_links_every_copy(self, miniatures: list[Path], mapping: Path, layout: int) -> None:
+        processor, records = read(miniatures[layout], RSNA_MAPPING=mapping)
+        expected = read(miniatures[LINKED])[1]
+        assert records.keys() == expected.keys()
+        for identity, record in records.items():
+            assert record.twin
+            assert (record.twin, record.patient_id) == (
+                expected[identity].twin,
+                expected[identity].patient_id,
+            )
+        assert processor.tables[-1] == str(mapping)
+        assert processor.warnings == []
+
+    def test_without_it_there_is_no_twin(self, miniatures: list[Path]) -> None:
+        assert {record.twin for record in read(miniatures[KAGGLE])[1].values()} == {None}
+
+    def test_it_links_the_tables_of_kaggle_to_the_tree(
+        self, tree: Path, miniatures: list[Path], mapping: Path
+    ) -> None:
+        (tree / MAPPING).unlink()
+        (tree / ANNOTATIONS).unlink()
+        shutil.copy(miniatures[KAGGLE] / TARGETS, tree)
+        records = read(tree, RSNA_MAPPING=mapping)[1]
+        assert (records[TWO_BOXES].split, len(records[TWO_BOXES].boxes)) == ("train", 2)
+
+    def test_it_links_the_consensus_to_kaggle(
+        self, release: Path, miniatures: list[Path], mapping: Path
+    ) -> None:
+        shutil.copy(miniatures[TREE] / ANNOTATIONS, release)
+        processor, records = read(release, RSNA_MAPPING=mapping)
+        assert records[TEST_BOX].labels == OPACITY
+        assert processor.warnings == []
+
+    def test_it_comes_before_the_one_beside_the_images(self, miniatures: list[Path], mapping: Path) -> None:
+        edit(mapping, lambda entries: entries[0].update(img_id="00012345_006.png"))
+        processor, records = read(miniatures[LINKED], RSNA_MAPPING=mapping)
+        assert (records[NOT_NORMAL].twin, records[NOT_NORMAL].patient_id) == ("00012345_006", "12345")
+        assert MAPPING not in processor.tables
+
+    def test_it_tells_whose_a_bare_tree_is(self, tree: Path, mapping: Path) -> None:
+        for path in (tree / MAPPING, tree / ANNOTATIONS):
+            path.unlink()
+        (tree / TREE_FOLDER).rename(tree / "images")
+        records = read(tree, RSNA_MAPPING=mapping)[1]
+        assert len(records) == 11
+        assert records[TWO_BOXES].twin == "00099901_001"
+        edit(mapping, lambda entries: [entry.update(SOPInstanceUID="1.2.3") for entry in entries])
+        with pytest.raises(
+            SourceError, match=r"none of 11 images is named in .*links\.json; check both paths"
+        ):
+            read(tree, RSNA_MAPPING=mapping)
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("img_id,subset_img_id\n", r"not readable as JSON \(JSONDecodeError\); download it again"),
+            ("{}", "expected a JSON list, found a dict; is this the file of another dataset"),
+            ('[{"image": "1.png"}]', "expected objects with SOPInstanceUID and img_id, found none"),
+            ("[]", "expected objects with SOPInstanceUID and img_id, found none"),
+        ],
+    )
+    def test_a_wrong_file_is_named_with_its_key(
+        self, miniatures: list[Path], mapping: Path, text: str, message: str
+    ) -> None:
+        mapping.write_text(text)
+        with pytest.raises(SourceError, match=f"^RSNA_MAPPING: {mapping}: {message}"):
+            read(miniatures[KAGGLE], RSNA_MAPPING=mapping)
+
+    @pytest.mark.parametrize(
+        "name", ["00012345_006", "00012345_006.png", "images/00012345_006.PNG", "C:\\x\\00012345_006.png"]
+    )
+    def test_names_of_nih_in_any_spelling(self, miniatures: list[Path], mapping: Path, name: str) -> None:
+        edit(mapping, lambda entries: entries[0].update(img_id=name))
+        processor, records = read(miniatures[KAGGLE], RSNA_MAPPING=mapping)
+        assert (records[NOT_NORMAL].twin, records[NOT_NORMAL].patient_id) == ("00012345_006", "12345")
+        assert processor.warnings == []
+
+    @pytest.mark.parametrize("name", [None, "", "00012345.png", "12345_006.png", "00012345_006.jpg", 7])
+    def test_names_of_nobody_are_counted(
+        self, miniatures: list[Path], mapping: Path, name: str | int | None
+    ) -> None:
+        edit(mapping, lambda entries: entries[0].update(img_id=name))
+        processor, records = read(miniatures[KAGGLE], RSNA_MAPPING=mapping)
+        assert (records[NOT_NORMAL].twin, records[NOT_NORMAL].patient_id) == (None, None)
+        assert processor.warnings == [
+            "links.json: 1 entries name no image of NIH ChestX-ray14: expected a name such as "
+            "00009999_001.png in img_id"
+        ]
 
 
 class TestStage1:

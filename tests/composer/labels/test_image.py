@@ -281,6 +281,58 @@ def test_lung_lesion_of_nih_is_absent_without_nodule_and_mass() -> None:
     assert values("chex-ray14", "NIH", "No Finding")["lung_lesion"] == 0
 
 
+FOUR = ("Fracture", "Pneumothorax", "Airspace opacity", "Nodule or mass")
+
+
+def nih_and_google(nih: str, *seen: str) -> Reading:
+    """Return what a label of NIH and the four of Google come to; those that are not seen are absent."""
+    return read_image(
+        "chex-ray14", [(nih, 1, "NIH"), *((label, int(label in seen), "Google") for label in FOUR)]
+    )
+
+
+def test_google_counts_for_its_own_terms_and_nih_for_the_others() -> None:
+    reading = nih_and_google("Pneumothorax", "Fracture", "Airspace opacity")
+    assert (reading.values["fracture"], reading.values["lung_opacity"]) == (1, 1)
+    assert reading.values["pneumothorax"] == reading.values["lung_lesion"] == 0
+    alone = values("chex-ray14", "NIH", "Pneumothorax")
+    others = alone.keys() - {"pneumothorax"}
+    assert {term: reading.values[term] for term in others} == {term: alone[term] for term in others}
+    assert reading.values.keys() - alone.keys() == {"fracture", "lung_opacity"}
+    assert reading.conflicts == ("pneumothorax",)
+    # Ten of the 14 findings are still those of the reports.
+    assert reading.kind == "nlp"
+
+
+def test_google_alone_is_a_consensus() -> None:
+    reading = read_image("chex-ray14", [("Fracture", 0, "Google")])
+    assert (reading.values, reading.kind) == ({"fracture": 0}, "consensus")
+
+
+@pytest.mark.parametrize("label", FOUR)
+def test_no_finding_of_nih_gives_way_to_a_finding_of_google(label: str) -> None:
+    reading = nih_and_google("No Finding", label)
+    assert (reading.values[NO_FINDING], reading.conflicts) == (0, (NO_FINDING,))
+    assert reading.values["effusion"] == 0
+
+
+def test_no_finding_of_nih_stays_where_google_sees_none() -> None:
+    reading = nih_and_google("No Finding")
+    assert (reading.values[NO_FINDING], reading.conflicts) == (1, ())
+
+
+def test_nodule_or_mass_of_google_is_what_nih_says_or_stays_open() -> None:
+    told = nih_and_google("No Finding", "Nodule or mass").values
+    assert told["lung_lesion"] == 1
+    # NIH's closed world would deny both.
+    assert told.keys().isdisjoint({"nodule", "mass"})
+    told = nih_and_google("Mass", "Nodule or mass").values
+    assert (told["mass"], told["lung_lesion"]) == (1, 1)
+    assert "nodule" not in told
+    denied = nih_and_google("Mass").values
+    assert (denied["mass"], denied["nodule"], denied["lung_lesion"]) == (0, 0, 0)
+
+
 # VinDr-CXR.
 
 

@@ -112,6 +112,7 @@ ROW = "nih,Nodule,nodule,=,,,\n"
         ("others.csv", "padchest,surgery,", "padchest,nodule,", "'nodule', which has a term"),
         ("labellers.csv", "nih,nlp", "nih,tool", "found kind 'tool'"),
         ("labellers.csv", "NIH,nih", "NIH,nihh", "found source 'nihh'"),
+        ("labellers.csv", "own terms", "some terms", "found scope 'some terms'"),
         ("labellers.csv", "nih,nlp,all", "nih,nlp,Nodules", "closed world of ['Nodules']"),
         ("labellers.csv", "mimic,negbio", "mimic,chexpert", "found mimic, chexpert once more"),
     ],
