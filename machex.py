@@ -78,6 +78,21 @@ def _add_verify(command: argparse.ArgumentParser) -> None:
     command.add_argument("--repair", action="store_true", help="make again what is bad, from the sources")
 
 
+def _add_overlap(command: argparse.ArgumentParser) -> None:
+    _add_configuration(command)
+    command.add_argument(
+        "--all", action="store_true", help="compare every film with every other, not only within families"
+    )
+    command.add_argument(
+        "-o", "--output", default=".", metavar="FOLDER", help="where the results are put (this folder)"
+    )
+
+
+def _add_split(command: argparse.ArgumentParser) -> None:
+    _add_configuration(command)
+    command.add_argument("--export", metavar="FILE", help="write dataset, identity and fold of every film")
+
+
 def _add_demo(command: argparse.ArgumentParser) -> None:
     command.add_argument("-o", "--output", default="machex_demo", help="a new folder (machex_demo)")
 
@@ -92,6 +107,8 @@ _COMMANDS = {
     "plan": ("look at everything before a run, write nothing", _add_plan),
     "index": ("write the index files anew, after a move or a corrected table", _add_configuration),
     "verify": ("compare the collection with what was written", _add_verify),
+    "overlap": ("find radiographs that are there more than once", _add_overlap),
+    "split": ("count the ten folds, and export them to share a split", _add_split),
     "demo": ("compose made-up miniatures of all sources", _add_demo),
     "datasets": ("list what is supported", _add_datasets),
 }

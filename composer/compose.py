@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -19,6 +20,8 @@ from composer.hold import Hold
 from composer.interruption import Interruption, postponed_interrupts
 from composer.ledger import Ledger
 from composer.lock import LockLost
+from composer.overlap.moves import Folds, folds_before
+from composer.overlap.settle import settle
 from composer.plan import write_plan
 from composer.pool import Lost, Pool
 from composer.request import EVERYTHING, Request, to_make
@@ -26,6 +29,8 @@ from composer.space import Space
 from composer.tasks import left_out_by_tables, lost_image, tasks
 from composer.twins.held_out import HeldOutFile
 from composer.worker import WARM, Outcome, Task, make_image
+
+log = logging.getLogger(__name__)
 
 
 def compose(
@@ -52,7 +57,9 @@ def compose(
         After Ctrl-C; the index of what is done has been written.
     """
     accounts = []
+    collection = datasets[0].folder.path.parent
     with postponed_interrupts() as interruption, Hold(datasets) as hold:
+        before = folds_before(collection)
         for dataset in datasets:
             # The index of pictures that are going to be replaced is emptied no earlier than need be.
             if not dataset.is_redone:
@@ -66,7 +73,42 @@ def compose(
                 run = _Run(dataset, pool, workers, hold, interruption, held_out.get(dataset.name))
                 accounts.append(_compose(run, request, progress=progress))
         interruption.check()
+        settle_folds(datasets, workers, before, interruption, hold, progress=progress)
     return accounts
+
+
+def settle_folds(
+    datasets: Sequence[Dataset],
+    workers: int,
+    before: Folds,
+    interruption: Interruption,
+    hold: Hold,
+    *,
+    progress: bool,
+) -> None:
+    """Find the films that these datasets share with others, bring the folds in line, and tell what changed.
+
+    Parameters
+    ----------
+    before
+        As `composer.overlap.folds_before` gave it before anything was written.
+
+    Raises
+    ------
+    OutputError
+        When an index cannot be written.
+    Interrupted
+        After Ctrl-C; the next run goes on.
+    """
+
+    def check() -> None:
+        interruption.check()
+        hold.check()
+
+    names = [dataset.name for dataset in datasets]
+    collection = datasets[0].folder.path.parent
+    for message in settle(collection, names, workers, before=before, check=check, progress=progress):
+        log.warning("%s", message)
 
 
 @dataclass(frozen=True)

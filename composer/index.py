@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from composer.folder import DatasetFolder, image_name, number_text
+from composer.folds import with_folds
 from composer.header_views import views_in_headers
 from composer.labels import harmonise, metadata, unknown_lines
 from composer.ledger import FACT_COLUMNS
@@ -70,14 +71,14 @@ def write_index(folder: DatasetFolder, results: pa.Table, processor: Processor, 
     """
     written = results.filter(pc.equal(results["status"], Status.WRITTEN))
     written = fill_reports(written, processor.read_report, processor.folder)
-    rows = _index_rows(written, processor, extension)
+    rows = _index_rows(written, folder, processor, extension).combine_chunks()
     with atomic_write(folder.index_parquet, durable=True) as file:
         pq.write_table(rows, file, compression="zstd")
     _write_json(folder.index_json, rows, processor.machex_fields)
     return rows
 
 
-def _index_rows(written: pa.Table, processor: Processor, extension: str) -> pa.Table:
+def _index_rows(written: pa.Table, folder: DatasetFolder, processor: Processor, extension: str) -> pa.Table:
     columns = {
         "id": written["number"],
         "dataset": pa.array([processor.folder] * written.num_rows, pa.string()),
@@ -95,6 +96,7 @@ def _index_rows(written: pa.Table, processor: Processor, extension: str) -> pa.T
     for line in unknown_lines(harmonised.unknown):
         log.warning("%s: %s", processor.folder, line)
     columns |= {name: harmonised.columns[name] for name in harmonised.columns.column_names}
+    columns |= with_folds(written, folder.path.parent, processor.folder)
     told = {**metadata(processor.folder), "unknown": [each._asdict() for each in harmonised.unknown]}
     return pa.table(columns).replace_schema_metadata({_LABELS: json.dumps(told, ensure_ascii=False)})
 

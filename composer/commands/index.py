@@ -6,12 +6,14 @@ from argparse import Namespace
 from pathlib import Path
 
 from composer.commands.compose import report
+from composer.compose import settle_folds
 from composer.datasets import check_free, open_datasets
 from composer.errors import UsageError
 from composer.finish import finish
 from composer.hold import Hold
 from composer.interruption import postponed_interrupts
 from composer.ledger import compact
+from composer.overlap.moves import folds_before
 from composer.settings import load_settings
 
 
@@ -26,9 +28,11 @@ def run(arguments: Namespace) -> int:
             f"nothing has been composed yet of {', '.join(absent)}: run the compose command first"
         )
     accounts = []
-    with postponed_interrupts() as interruption, Hold(datasets):
+    with postponed_interrupts() as interruption, Hold(datasets) as hold:
+        before = folds_before(settings.machex_path)
         for dataset in datasets:
             interruption.check()
             compact(dataset.folder.ledger)
             accounts.append(finish(dataset))
+        settle_folds(datasets, settings.num_workers, before, interruption, hold, progress=False)
     return report(accounts, settings)

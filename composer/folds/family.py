@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from composer.errors import OutputError
+from composer.folder import DatasetFolder
 from composer.folds.patients import clusters, film_keys, fold_of, own_patients
 from processors import families
 
@@ -88,7 +89,7 @@ def films_in(folder: Path, parent: str | None) -> pa.Table | None:
     OutputError
         When the index cannot be read.
     """
-    path = folder / "index.parquet"
+    path = DatasetFolder(folder).index_parquet
     try:
         with pq.ParquetFile(path) as file:
             # An index of an earlier version tells less.
@@ -112,18 +113,13 @@ def known_pairs(collection: Path, names: tuple[str, ...]) -> pa.Table:
     return pa.concat_tables([read_pairs(collection / name, _PAIR) for name in names])
 
 
-def pairs_file(folder: Path) -> Path:
-    """Return where a dataset has the pairs of its films with those of datasets before it in the family."""
-    return folder / "pairs.parquet"
-
-
 def read_pairs(folder: Path, schema: pa.Schema) -> pa.Table:
     """Return these columns of the pairs that a dataset folder has.
 
     There are none where the file is not there, damaged or of another version: they can be found again.
     """
     try:
-        with pq.ParquetFile(pairs_file(folder)) as file:
+        with pq.ParquetFile(DatasetFolder(folder).pairs) as file:
             return file.read(columns=schema.names).select(schema.names).cast(schema)
     except (OSError, pa.ArrowException, KeyError):
         return schema.empty_table()

@@ -1,0 +1,1 @@
+"""Tests of patients, clusters and folds."""
