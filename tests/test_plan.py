@@ -60,7 +60,9 @@ class TestPlan:
         done = 0
         for dataset in planned["datasets"]:
             index = json.loads((tmp_path / "collection" / dataset["dataset"] / "index.json").read_text())
-            assert len(index) == dataset["by_status"]["to write"] == dataset["to_do"]
+            # Of SIIM's films one turns out to be a held-out film of NIH when it is converted.
+            found = dataset["dataset"] == "siim"
+            assert len(index) + found == dataset["by_status"]["to write"] == dataset["to_do"]
             assert dataset["found"] == sum(dataset["by_status"].values())
             done += sum(Path(entry["path"]).stat().st_size for entry in index.values())
         # The sample is nearly everything here.

@@ -7,12 +7,13 @@ import logging
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import csv
 
+from composer.commands.composed import composed_folders
 from composer.contact_sheet import MAXIMUM_PICTURES, write_contact_sheet
 from composer.errors import UsageError
 from composer.folder import DatasetFolder
@@ -22,8 +23,6 @@ from composer.overlap.listing import listed, overview, worth_a_look
 from composer.overlap.pairs import PAIRS, composed, verified_pairs
 from composer.settings import Settings, load_settings
 from composer.storage import atomic_write
-from composer.yaml_file import did_you_mean
-from processors import all_processors
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ def run(arguments: Namespace) -> int:
     """Print what was found, and write the pairs and a contact sheet of some of them; return 0."""
     settings = load_settings(Path(arguments.config), roots_needed=False)
     target = _target(arguments.output)
-    names = _composed_names(settings, arguments.dataset)
+    names = _families_first(folder.path.name for folder in composed_folders(settings, arguments.dataset))
     for name in names:
         check_not_held(DatasetFolder(settings.machex_path / name).lock)
     progress = sys.stderr.isatty() and not arguments.quiet
@@ -61,19 +60,12 @@ def _target(folder: str) -> Path:
     return path
 
 
-def _composed_names(settings: Settings, names: Sequence[str]) -> list[str]:
-    """Return the datasets to look at: those named, all that were composed when none is; families first."""
-    known = dict.fromkeys([*sum(family_names(), ()), *(each.folder for each in all_processors())])
-    there = [name for name in known if DatasetFolder(settings.machex_path / name).index_parquet.exists()]
-    if not there:
-        raise UsageError(f"{settings.machex_path} holds no collection: run the compose command first")
-    unknown = [name for name in names if name not in there]
-    if unknown:
-        raise UsageError(
-            f"--dataset takes the datasets in {settings.machex_path}: {', '.join(there)}",
-            [f"{name} is none of them{did_you_mean(name, there)}" for name in unknown],
-        )
-    return [name for name in there if not names or name in names]
+def _families_first(names: Iterable[str]) -> list[str]:
+    """Return the names with those of a family in its order, so that a pair is always named the same way."""
+    in_families = [name for family in family_names() for name in family]
+    return sorted(
+        names, key=lambda name: in_families.index(name) if name in in_families else len(in_families)
+    )
 
 
 def _groups(names: Sequence[str], *, everything: bool, named: bool) -> list[list[str]]:

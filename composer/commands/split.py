@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from composer.accounts import aligned
+from composer.commands.composed import composed_folders
 from composer.errors import UsageError
 from composer.folder import DatasetFolder
 from composer.folds import FOLDS
@@ -22,15 +23,13 @@ from composer.overlap.moves import stored
 from composer.overlap.settle import unsettled
 from composer.settings import Settings, load_settings
 from composer.storage import atomic_write
-from composer.yaml_file import did_you_mean
-from processors import all_processors
 
 
 def run(arguments: Namespace) -> int:
     """Print how many films of each dataset are in each fold, and write the file; return 0."""
     settings = load_settings(Path(arguments.config), roots_needed=False)
     target = None if arguments.export is None else _target(arguments.export)
-    names = _composed_names(settings, arguments.dataset)
+    names = sorted(folder.path.name for folder in composed_folders(settings, arguments.dataset))
     _check_not_held(settings, names)
     rows = {name: _rows(settings.machex_path / name) for name in names}
     _check_folds(settings, rows, arguments.config)
@@ -50,21 +49,6 @@ def _target(name: str) -> Path:
     if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
         raise UsageError(f"{path.absolute()} is no file that can be written: name another with --export")
     return path
-
-
-def _composed_names(settings: Settings, names: Sequence[str]) -> list[str]:
-    """Return the names of the datasets to tell of, sorted; all that were composed when none is named."""
-    known = sorted(processor.folder for processor in all_processors())
-    there = [name for name in known if DatasetFolder(settings.machex_path / name).index_parquet.exists()]
-    if not there:
-        raise UsageError(f"{settings.machex_path} holds no collection: run the compose command first")
-    unknown = [name for name in names if name not in there]
-    if unknown:
-        raise UsageError(
-            f"--dataset takes the datasets in {settings.machex_path}: {', '.join(there)}",
-            [f"{name} is none of them{did_you_mean(name, there)}" for name in unknown],
-        )
-    return [name for name in there if not names or name in names]
 
 
 def _check_not_held(settings: Settings, names: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from composer.accounts import aligned
-from composer.errors import UsageError
+from composer.commands.composed import composed_folders
 from composer.folder import DatasetFolder
 from composer.lock import check_not_held
 from composer.pool import Pool
@@ -22,7 +22,6 @@ from composer.verification.findings import DAMAGE, SOURCES, Finding, Kind
 from composer.verification.inspection import Inspection, inspect
 from composer.verification.verify import Verified, verify
 from composer.worker import WARM
-from composer.yaml_file import did_you_mean
 from processors import all_processors
 
 log = logging.getLogger(__name__)
@@ -34,7 +33,7 @@ def run(arguments: Namespace) -> int:
     """Print every finding, a line per dataset and what to do; return 0, 1 for sources alone, 4 for damage."""
     roots_needed = arguments.repair or arguments.sources
     settings = load_settings(Path(arguments.config), roots_needed=roots_needed)
-    folders = _folders(settings, arguments.dataset)
+    folders = composed_folders(settings, arguments.dataset, _was_begun)
     with ExitStack() as stack:
         look = _Look(settings, arguments.sources, sys.stderr.isatty() and not arguments.quiet)
         if arguments.deep:
@@ -80,20 +79,9 @@ def _roots(settings: Settings) -> dict[str, Path]:
     return {name: root for name, root in roots.items() if root is not None}
 
 
-def _folders(settings: Settings, names: Sequence[str]) -> list[DatasetFolder]:
-    """Return the folders of the named datasets, of all that were composed when none is named."""
-    folders = {p.folder: DatasetFolder(settings.machex_path / p.folder) for p in all_processors()}
+def _was_begun(folder: DatasetFolder) -> bool:
     # Of a folder with a ledger alone the plan was lost.
-    composed = {name: each for name, each in folders.items() if each.plan.exists() or each.ledger.exists()}
-    if not composed:
-        raise UsageError(f"{settings.machex_path} holds no collection: run the compose command first")
-    unknown = [name for name in names if name not in composed]
-    if unknown:
-        raise UsageError(
-            f"--dataset takes the datasets in {settings.machex_path}: {', '.join(composed)}",
-            [f"{name} is none of them{did_you_mean(name, composed)}" for name in unknown],
-        )
-    return [folder for name, folder in composed.items() if not names or name in names]
+    return folder.plan.exists() or folder.ledger.exists()
 
 
 def _print_findings(verified: Verified, *, quiet: bool) -> None:

@@ -8,38 +8,18 @@ the processor matter. Nothing is clipped before the end.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from composer.imaging.compiled import Compiled
 from composer.imaging.picture import Grey
 
 Integers = NDArray[Any]
 
 _LOBES = 3
-
-
-class _Compiled:
-    """A function that numba compiles at its first use; the result is kept on disk for later processes."""
-
-    def __init__(self, function: Callable[..., None]) -> None:
-        self._function = function
-        try:
-            self.dispatcher = numba.njit(cache=True, nogil=True)(function)
-        except RuntimeError:
-            # Neither the folder of this file nor the user's cache can be written to.
-            self.dispatcher = numba.njit(nogil=True)(function)
-
-    def __call__(self, *arguments: Any) -> None:  # noqa: ANN401 - whatever the function takes
-        try:
-            self.dispatcher(*arguments)
-        except Exception:
-            # What was kept is damaged, or the disk is full: numba raises whatever that provokes.
-            self.dispatcher = numba.njit(nogil=True)(self._function)
-            self.dispatcher(*arguments)
 
 
 class _Precision(NamedTuple):
@@ -144,7 +124,7 @@ def _add_rows(
         )
 
 
-@_Compiled
+@Compiled
 def _sum_rows(
     index: Integers,
     table: Integers,
@@ -182,7 +162,7 @@ def _sum_rows(
             out[place, column] = total[column] >> weight_bits
 
 
-@_Compiled
+@Compiled
 def _sum_to_picture(
     values: Integers,
     first: NDArray[np.int64],

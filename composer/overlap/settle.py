@@ -163,7 +163,9 @@ class _Settling:
         pictures = self.pictures[second]
         if first == self.names[0]:
             pictures = pictures.filter(pc.invert(_told_by_map(self.films[second], pictures)))
-        return verified_pairs(self.pictures[first], pictures, known, self.workers, progress=self.progress)
+        return verified_pairs(
+            self.pictures[first], pictures, known, self.workers, progress=self.progress, check=self.check
+        )
 
     def _bring_in_line(self, name: str, columns: Mapping[str, pa.Array]) -> None:
         folder = self.collection / name

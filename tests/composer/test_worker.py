@@ -39,10 +39,10 @@ def test_only_conversion_counts_as_computing(task: Task, monkeypatch: pytest.Mon
 
         monkeypatch.setattr(worker, name, noting)
 
-    for name in ("load", "convert_loaded", "atomic_write"):
+    for name in ("load", "pixels_of", "write_pixels", "atomic_write"):
         note(name)
     make_image(task)
-    assert counted == {"load": False, "convert_loaded": True, "atomic_write": False}
+    assert counted == {"load": False, "pixels_of": True, "write_pixels": True, "atomic_write": False}
 
 
 def test_fault_of_the_program_is_an_outcome_and_computing_ends(
@@ -51,7 +51,7 @@ def test_fault_of_the_program_is_an_outcome_and_computing_ends(
     def broken(loaded: Loaded, recipe: Recipe) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(worker, "convert_loaded", broken)
+    monkeypatch.setattr(worker, "pixels_of", broken)
     outcome = make_image(task)
     assert outcome.reason == UNEXPECTED
     assert "ZeroDivisionError in test_worker.py" in str(outcome.message)

@@ -100,7 +100,14 @@ class World:
         return {identity: row["patient_cluster"] for identity, row in self.rows().items()}
 
     def verified_pairs(
-        self, first: pa.Table, second: pa.Table, known: pa.Table, workers: int, *, progress: bool
+        self,
+        first: pa.Table,
+        second: pa.Table,
+        known: pa.Table,
+        workers: int,
+        *,
+        progress: bool,
+        check: Callable[[], None],
     ) -> pa.Table:
         """Stand in for `composer.overlap.pairs.verified_pairs`."""
         names = ("dataset", "identity", "sha256")
