@@ -17,6 +17,7 @@ from composer.imaging.fingerprint import RADIUS, SIZE
 from composer.json_lines import read_blocks
 from composer.records import SOURCE_COLUMNS, source_of
 from composer.status import Status
+from composer.twins.candidates import near_pairs_between
 from composer.twins.held_out import HeldOutFile, HeldOutFilm
 from processors.base import Split
 
@@ -135,9 +136,6 @@ def _uncompared(lines: pa.Table, path: Path, guard: Guard) -> pa.Array:
     written = pc.and_(pc.equal(lines["status"], Status.WRITTEN), pc.is_valid(lines["fingerprint"]))
     rows = np.flatnonzero(pc.and_(written, pc.invert(current)).to_numpy())
     if rows.size:
-        # Compiled code, which most runs do without.
-        from composer.twins.candidates import near_pairs_between
-
         own = _bits(lines["fingerprint"].take(rows).to_pylist())
         pairs = near_pairs_between(own, _bits(prints), RADIUS, threads=1)
         uncompared[rows[pairs[:, 0]]] = True
