@@ -28,10 +28,10 @@ demo: $(VENV)/.runtime  ## compose made-up miniatures of all sources into machex
 	$(BIN)/python machex.py demo -o $(DEMO)
 
 test: $(VENV)/.development  ## the tests, in a few minutes
-	$(BIN)/python -m pytest -n 2 -m "not long"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
 test-all: $(VENV)/.development  ## the tests, the long ones too
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 dcmtk: $(VENV)/.development  ## compare grey levels with DCMTK, installing it (Debian, Ubuntu)
 	@command -v dcm2img > /dev/null || command -v dcm2pnm > /dev/null || \

@@ -32,7 +32,11 @@ def main() -> None:
                 identity = f"{number:08d}_000"
                 source = Source(f"/releases/chex-ray14/images/{identity}.png")
                 print_of_film = chance.bytes(32).hex()
-                file.write(HeldOutFilm("chex-ray14", identity, "test", source, print_of_film).as_line())
+                file.write(
+                    HeldOutFilm(
+                        "chex-ray14", identity, "test", f"{identity}.png", source, print_of_film
+                    ).as_line()
+                )
         start = time.perf_counter()
         held_out = HeldOut(str(path))
         opening = time.perf_counter() - start

@@ -64,7 +64,7 @@ def compose(
             # The index of pictures that are going to be replaced is emptied no earlier than need be.
             if not dataset.is_redone:
                 _begin(dataset)
-        held_out = _fingerprint_held_out(datasets, workers, interruption, progress=progress)
+        held_out = fingerprint_relatives(datasets, workers, interruption, progress=progress)
         with Pool(make_image, workers, WARM) as pool:
             for dataset in datasets:
                 interruption.check()
@@ -123,9 +123,10 @@ class _Run:
     held_out: HeldOutFile | None
 
 
-def _fingerprint_held_out(
+def fingerprint_relatives(
     datasets: Sequence[Dataset], workers: int, interruption: Interruption, *, progress: bool
 ) -> dict[str, HeldOutFile]:
+    """Read the films that others hold out; see `composer.guard.fingerprint_held_out`."""
     guarded = [
         Guarded(dataset.name, dataset.guard, dataset.folder.held_out) for dataset in datasets if dataset.guard
     ]

@@ -157,9 +157,13 @@ class _Sources:
     def _relative(self, processor_type: type[Processor]) -> Relative | None:
         root = self.settings.root(processor_type)
         if root is None:
-            return Relative.of_files(processor_type, self.settings)
+            relative, warnings = Relative.of_files(processor_type, self.settings)
+            for warning in warnings:
+                log.warning("%s", warning)
+            return relative
         try:
-            return Relative(processor_type, root, _first_of_each(self.read(processor_type)[1]))
+            processor, records = self.read(processor_type)
+            return Relative.of_records(processor, _first_of_each(records))
         except SourceError as error:
             raise SourceError(
                 f"{processor_type.config_key}, which tells what is held out, cannot be used: {error}"

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from composer.datasets import Dataset
-from composer.finish import results_now
+from composer.finish import results_now, uncompared
 from composer.sample import spread
 from composer.status import Status
 
@@ -45,11 +45,15 @@ def to_make(dataset: Dataset, request: Request = EVERYTHING) -> pa.Table:
 
     These are images that no run has tried yet, or of which there was no file when it did; with
     ``retry_failed`` those that failed instead; with a limit, those of them that are in the sample. With
-    ``remake`` they are those that it names, as far as they are selected.
+    ``remake`` they are those that it names, as far as they are selected, and those that the leak guard has
+    not compared yet.
     """
     if request.remake is not None:
-        named = pc.is_in(dataset.plan["number"], pa.array(request.remake.get(dataset.name, ()), pa.int32()))
-        return dataset.plan.filter(pc.and_(named, pc.equal(dataset.plan["status"], Status.TO_WRITE)))
+        named = pa.array(request.remake.get(dataset.name, ()), pa.int32())
+        # Films that the index will lack until they were compared with held-out ones.
+        numbers = pa.concat_arrays([named, *uncompared(dataset).chunks])
+        chosen = pc.is_in(dataset.plan["number"], numbers)
+        return dataset.plan.filter(pc.and_(chosen, pc.equal(dataset.plan["status"], Status.TO_WRITE)))
     status = results_now(dataset)["status"]
     wanted = [Status.FAILED] if request.retry_failed else [Status.TO_WRITE, Status.MISSING]
     chosen = pc.and_(pc.equal(dataset.plan["status"], Status.TO_WRITE), pc.is_in(status, pa.array(wanted)))

@@ -122,13 +122,15 @@ class _SplitLists:
         warnings = source.warnings
         self.paths = list(found.values())
         self._named_by = " or ".join(found)
-        self._splits: dict[str, Split] = {}
+        self.splits: dict[str, Split] = {}
         for list_name, path in found.items():
             if list_name == _TEST_LIST:
                 names = _read_test_list(path, source.files, warnings)
+                if _TRAINING_LIST not in found and len(names) < _TEST_IMAGES:
+                    warnings.append(_incomplete(path, names))
             else:
                 names = _read_list(path, warnings)
-            self._splits.update(dict.fromkeys(names, _LISTS[list_name]))
+            self.splits.update(dict.fromkeys(names, _LISTS[list_name]))
         self._names_training = _TRAINING_LIST in found
         absent = " and ".join(name for name in _LISTS if name not in found)
         if absent and found:
@@ -141,11 +143,11 @@ class _SplitLists:
             )
 
     def split(self, name: str) -> Split | None:
-        return self._splits.get(name.lower())
+        return self.splits.get(name.lower())
 
     def excluded(self, name: str) -> str | None:
         """Say why the lists leave an image out, None when they do not."""
-        if not self._names_training or name.lower() in self._splits:
+        if not self._names_training or name.lower() in self.splits:
             return None
         return f"not in {self._named_by}"
 
@@ -311,7 +313,7 @@ class ChestXray14(Processor):
 
     def records(self) -> Iterator[Record]:
         """Yield every row of the table, then the files that no row names."""
-        lists = _SplitLists(self, self._table_folders)
+        self._lists = lists = _SplitLists(self, self._table_folders)
         self._google = _GoogleLabels(self._google_tables, self.warnings)
         self.tables += map(self.relative, [*lists.paths, *self._google.paths])
         boxes = self._read_boxes()
@@ -405,13 +407,19 @@ class ChestXray14(Processor):
             excluded=lists.excluded(name),
         )
 
+    def official_splits(self) -> Mapping[str, Split]:
+        """Return what the lists say of every image that they name."""
+        return {_identity(name): split for name, split in self._lists.splits.items()}
+
     @classmethod
-    def splits_without_images(cls, files: Mapping[str, Path]) -> Mapping[str, Split]:
+    def splits_without_images(cls, files: Mapping[str, Path], warnings: list[str]) -> Mapping[str, Split]:
         """Return ``"test"`` for every image of the test list, where the configuration names it."""
         if _TEST_LIST_KEY not in files:
             return {}
-        names = _read_test_list(files[_TEST_LIST_KEY], files, [])
-        return {name.removesuffix(".png"): "test" for name in names}
+        names = _read_test_list(files[_TEST_LIST_KEY], files, warnings)
+        if len(names) < _TEST_IMAGES:
+            warnings.append(_incomplete(files[_TEST_LIST_KEY], names))
+        return {_identity(name): "test" for name in names}
 
     def _read_boxes(self) -> dict[str, list[Box]]:
         path = find_table(self._table_folders, _BOXES)
@@ -446,6 +454,17 @@ def _read_list(path: Path, warnings: list[str]) -> list[str]:
     if odd := len(names) - len(images):
         warnings.append(f"{path.name}: {odd:,} lines are not used: they name no image")
     return images
+
+
+def _incomplete(path: Path, names: Collection[str]) -> str:
+    return (
+        f"{path.name}: names {len(names):,} of the {_TEST_IMAGES:,} official test images, and the others "
+        "count as training images; download it again"
+    )
+
+
+def _identity(name: str) -> str:
+    return name.removesuffix(".png")
 
 
 def _read_test_list(path: Path, files: Mapping[str, Path], warnings: list[str]) -> list[str]:

@@ -14,7 +14,7 @@ import psutil
 import pyarrow.parquet as pq
 
 from composer.holder import read_holder
-from tests.conftest import REPOSITORY, machex
+from tests.conftest import REPOSITORY, machex_here
 
 Tree = Mapping[str, str]
 
@@ -84,7 +84,7 @@ def check_completes(config: Path, collection: Path, undisturbed: Tree, *, once: 
 
     With ``once`` no image may have been entered twice: what was entered is not made again.
     """
-    result = machex("-q", "-c", str(config))
+    result = machex_here("-q", "-c", str(config))
     assert result.returncode == 0, result.stderr
     # Also that nothing else is there: no temporary file, no lock.
     assert tree(collection) == undisturbed
@@ -94,7 +94,7 @@ def check_completes(config: Path, collection: Path, undisturbed: Tree, *, once: 
 
 def images_to_do(config: Path) -> int:
     """Return how many images ``plan`` says are to be made."""
-    plan = json.loads(machex("plan", "--json", "-q", "-c", str(config)).stdout)
+    plan = json.loads(machex_here("plan", "--json", "-q", "-c", str(config)).stdout)
     return sum(dataset["to_do"] for dataset in plan["datasets"])
 
 

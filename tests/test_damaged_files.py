@@ -31,7 +31,7 @@ from pydicom.uid import (
 from composer.demo.carriers import write_dicom, write_jpeg, write_png
 from composer.demo.phantom import film
 from composer.imaging import Recipe, Source, convert
-from tests.conftest import machex
+from tests.conftest import machex_here
 
 SIDE = 64
 PNG, JPEG, DICOM = ".png", ".jpg", ".dicom"
@@ -269,7 +269,7 @@ class Collection:
 
     def run(self, *arguments: str) -> tuple[int, dict[str, int]]:
         """Run, and return the exit code and the closing accounts."""
-        result = machex("-q", "-c", str(self.config), *arguments)
+        result = machex_here("-q", "-c", str(self.config), *arguments)
         assert "Traceback" not in result.stderr
         assert result.returncode in (0, 1), result.stderr
         names, counts = (

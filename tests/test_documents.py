@@ -10,7 +10,7 @@ import pytest
 
 import dataset
 from benchmarks.pixels import tone_differences
-from tests.conftest import REPOSITORY, machex
+from tests.conftest import REPOSITORY, machex, machex_here
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
@@ -34,7 +34,7 @@ def test_python_of_the_readme(demo: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_table_of_the_readme_is_that_of_the_demo(demo: Path) -> None:
-    output = machex("-c", str(demo / "config.yml")).stdout
+    output = machex_here("-c", str(demo / "config.yml")).stdout
     assert output.splitlines()[0] in README
     for line in output.splitlines():
         if re.match(r"[a-z0-9-]+ +\d", line):

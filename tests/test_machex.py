@@ -16,7 +16,7 @@ import pytest
 
 import machex as machex_module
 from processors import all_processors
-from tests.conftest import REPOSITORY, machex
+from tests.conftest import REPOSITORY, machex, machex_here
 
 
 def copied(demo: Path, folder: Path) -> Path:
@@ -51,7 +51,7 @@ def test_demo_composes_every_source_without_a_failure(demo: Path) -> None:
 
 def test_demo_refuses_a_folder_that_is_not_empty(tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
-    result = machex("demo", "-o", str(tmp_path))
+    result = machex_here("demo", "-o", str(tmp_path))
     assert result.returncode == 2
     assert "is not an empty folder" in result.stderr
 
@@ -64,7 +64,7 @@ def test_composing_again_from_the_written_configuration_changes_nothing(demo: Pa
 
 
 def test_closing_table_accounts_for_every_image(demo: Path) -> None:
-    result = machex("compose", "-c", str(demo / "config.yml"))
+    result = machex_here("compose", "-c", str(demo / "config.yml"))
     rows = {
         line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if re.search(r"\d$", line)
     }
@@ -90,9 +90,9 @@ def test_missing_image_exits_1_unless_allowed(demo: Path, tmp_path: Path) -> Non
     config = copied(demo, tmp_path)
     names = (tmp_path / "sources/chex-ray14/train_val_list.txt").read_text().split()
     (tmp_path / "sources/chex-ray14/images" / names[0]).unlink()
-    assert machex("-c", str(config), "--dataset", "chex-ray14").returncode == 1
+    assert machex_here("-c", str(config), "--dataset", "chex-ray14").returncode == 1
     config.write_text(config.read_text() + "ALLOW_MISSING: true\n")
-    assert machex("-c", str(config), "--dataset", "chex-ray14").returncode == 0
+    assert machex_here("-c", str(config), "--dataset", "chex-ray14").returncode == 0
 
 
 def test_bare_folder_of_dicoms_composes_with_one_warning(demo: Path, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_bare_folder_of_dicoms_composes_with_one_warning(demo: Path, tmp_path: P
 def test_unusable_source_exits_2_and_writes_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "config.yml").write_text(f"MACHEX_PATH: {tmp_path}/out\nCHEXPERT_ROOT: {tmp_path}/empty\n")
-    result = machex("-c", str(tmp_path / "config.yml"))
+    result = machex_here("-c", str(tmp_path / "config.yml"))
     assert result.returncode == 2
     assert "CHEXPERT_ROOT" in result.stderr
     assert "Traceback" not in result.stderr
@@ -122,7 +122,7 @@ def test_output_that_cannot_be_made_exits_3(demo: Path, tmp_path: Path) -> None:
     config = copied(demo, tmp_path)
     (tmp_path / "machex_dataset").mkdir()
     (tmp_path / "machex_dataset/chex-ray14").write_text("in the way")
-    result = machex("-c", str(config), "--dataset", "chex-ray14")
+    result = machex_here("-c", str(config), "--dataset", "chex-ray14")
     assert result.returncode == 3
     assert "cannot be written" in result.stderr
     assert "Traceback" not in result.stderr
@@ -134,14 +134,14 @@ def test_index_follows_a_moved_collection(demo: Path, tmp_path: Path) -> None:
     text = (demo / "config.yml").read_text()
     config.write_text(text.replace(str(demo / "machex_dataset"), str(tmp_path / "moved")))
     assert str(demo) in str(index(tmp_path / "moved", "chexpert")["000000"]["path"])
-    assert machex("index", "-c", str(config)).returncode == 0
+    assert machex_here("index", "-c", str(config)).returncode == 0
     for dataset in (path.name for path in (tmp_path / "moved").iterdir()):
         for entry in index(tmp_path / "moved", dataset).values():
             assert str(entry["path"]).startswith(str(tmp_path / "moved"))
 
 
 def test_index_of_nothing_is_a_mistake(demo: Path, tmp_path: Path) -> None:
-    result = machex("index", "-c", str(copied(demo, tmp_path)))
+    result = machex_here("index", "-c", str(copied(demo, tmp_path)))
     assert result.returncode == 2
     assert "nothing has been composed yet" in result.stderr
 
@@ -223,13 +223,13 @@ def test_workers_are_as_quick_to_start_from_another_folder(demo: Path, tmp_path:
 @pytest.mark.parametrize("place", ["file", "file/below"])
 def test_demo_that_cannot_be_written(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
-    result = machex("demo", "-o", str(tmp_path / place))
+    result = machex_here("demo", "-o", str(tmp_path / place))
     assert result.returncode in (2, 3)
     assert "Traceback" not in result.stderr
 
 
 def test_demo_in_a_folder_with_a_dollar_sign(tmp_path: Path) -> None:
-    assert machex("demo", "-q", "-o", str(tmp_path / "a$b")).returncode == 0
+    assert machex_here("demo", "-q", "-o", str(tmp_path / "a$b")).returncode == 0
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["compose", "--help"], ["demo", "--help"]])
@@ -249,7 +249,7 @@ def test_wrong_command_line_exits_2(arguments: list[str]) -> None:
 
 
 def test_datasets_lists_every_processor() -> None:
-    listing = json.loads(machex("datasets", "--json").stdout)
+    listing = json.loads(machex_here("datasets", "--json").stdout)
     assert [entry["folder"] for entry in listing] == [processor.folder for processor in all_processors()]
     text = machex("datasets").stdout
     for processor in all_processors():

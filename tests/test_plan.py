@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 
 from composer.contact_sheet import write_contact_sheet
-from tests.conftest import machex
+from tests.conftest import machex, machex_here
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def reconfigured(demo: Path, folder: Path, **changes: object) -> Path:
 
 
 def plan_of(config: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
-    result = machex("plan", "-q", "--json", "-c", str(config), *arguments)
+    result = machex_here("plan", "-q", "--json", "-c", str(config), *arguments)
     found: dict[str, Any] = json.loads(result.stdout)
     return result.returncode, found
 
@@ -55,7 +55,7 @@ class TestPlan:
         exit_code, planned = plan_of(config)
         assert exit_code == planned["exit_code"] == 0
         assert planned["problems"]["incomplete"] == planned["problems"]["impossible"] == []
-        run = machex("-q", "-c", str(config))
+        run = machex_here("-q", "-c", str(config))
         assert run.returncode == 0
         done = 0
         for dataset in planned["datasets"]:
@@ -153,15 +153,16 @@ class TestLimit:
                 assert image.getextrema() != (0, 0)
         assert "to write" in result.stdout
         before = {path: path.stat().st_mtime_ns for path in collection.rglob("*.jpg")}
-        again = machex("-q", "-c", str(config), "--limit", "3", "-o", str(sheets))
+        again = machex_here("-q", "-c", str(config), "--limit", "3", "-o", str(sheets))
         assert again.returncode == 0
-        assert machex("-q", "-c", str(config)).returncode == 0
+        assert machex_here("-q", "-c", str(config)).returncode == 0
         assert before.items() <= {path: path.stat().st_mtime_ns for path in collection.rglob("*.jpg")}.items()
         assert len(before) < len(list(collection.rglob("*.jpg")))
 
     def test_sample_has_every_view(self, demo: Path, tmp_path: Path) -> None:
         config = reconfigured(demo, tmp_path, FRONTAL_ONLY=False)
-        assert machex("-q", "-c", str(config), "--dataset", "chexpert", "--limit", "4", "-o", str(tmp_path))
+        arguments = ("--dataset", "chexpert", "--limit", "4", "-o", str(tmp_path))
+        assert machex_here("-q", "-c", str(config), *arguments).returncode == 0
         index = json.loads((tmp_path / "collection/chexpert/index.json").read_text())
         assert {entry["view"] for entry in index.values()} >= {"PA", "AP", "lateral"}
 
@@ -173,11 +174,11 @@ class TestLimit:
 
     def test_folder_for_sheets_that_is_not_there(self, config: Path, tmp_path: Path) -> None:
         arguments = ("--dataset", "chexpert", "--limit", "1", "-o", str(tmp_path / "absent"))
-        result = machex("-q", "-c", str(config), *arguments)
+        result = machex_here("-q", "-c", str(config), *arguments)
         assert result.returncode == 2
         assert "absent is no folder to write contact sheets into" in result.stderr
         assert not (tmp_path / "collection").exists()
-        result = machex("-q", "-c", str(config), "-o", str(tmp_path))
+        result = machex_here("-q", "-c", str(config), "-o", str(tmp_path))
         assert result.returncode == 2
         assert "add --limit N" in result.stderr
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-from tests.conftest import machex
+from tests.conftest import machex_here
 
 # Two films by two vendors, uncompressed and as lossless JPEG 2000: both carriers hold the same pixels.
 FILMS = ("RG1_UNCR.dcm", "RG1_J2KR.dcm", "RG3_UNCR.dcm", "RG3_J2KR.dcm")
@@ -25,7 +25,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "vindr/train" / name).write_bytes(Path(path).read_bytes())
     config = folder / "config.yml"
     config.write_text(f"MACHEX_PATH: {folder}/out\nVINDRCXR_ROOT: {folder}/vindr\nIMAGE_FORMAT: png\n")
-    result = machex("-c", str(config))
+    result = machex_here("-c", str(config))
     assert result.returncode == 0, result.stderr
     return folder / "out/vindrcxr"
 

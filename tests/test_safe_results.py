@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from processors import all_processors
-from tests.conftest import REPOSITORY, machex
+from tests.conftest import REPOSITORY, machex, machex_here
 from tests.processors.copies import cells_of, linked_copy, put_cells, tables_of
 
 # As ids look, as names do, and as reports do.
@@ -47,7 +47,7 @@ def marked(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     mark_reports(folder / "sources/mimic/mimic-cxr-reports.zip")
     damage(folder / "sources")
     keys = yaml.safe_load((demo / "config.yml").read_text().replace(str(demo), str(folder)))
-    keys |= {"NUM_WORKERS": 2, "SPLITS": "all", "FRONTAL_ONLY": False}
+    keys |= {"NUM_WORKERS": 2, "IMAGE_SIZE": 64, "SPLITS": "all", "FRONTAL_ONLY": False}
     (folder / "config.yml").write_text(yaml.safe_dump(keys))
     return folder
 
@@ -114,10 +114,10 @@ def outputs(marked: Path) -> dict[str, str]:
     config = str(marked / "config.yml")
     results = {
         "plan": machex("plan", "-v", "-c", config),
-        "plan --json": machex("plan", "-v", "--json", "-c", config),
+        "plan --json": machex_here("plan", "-v", "--json", "-c", config),
         "compose": machex("-v", "-c", config),
-        "index": machex("index", "-v", "-c", config),
-        "datasets": machex("datasets", "-v"),
+        "index": machex_here("index", "-v", "-c", config),
+        "datasets": machex_here("datasets", "-v"),
     }
     assert [result.returncode for result in results.values()] == [1, 1, 1, 1, 0], results
     return {command: result.stdout + result.stderr for command, result in results.items()}
@@ -181,7 +181,7 @@ class TestNetwork:
 
     def test_no_command_asks_for_it(self, demo: Path, tmp_path: Path, watch: dict[str, Any]) -> None:
         keys = yaml.safe_load((demo / "config.yml").read_text())
-        keys |= {"MACHEX_PATH": str(tmp_path / "out"), "NUM_WORKERS": 2}
+        keys |= {"MACHEX_PATH": str(tmp_path / "out"), "NUM_WORKERS": 2, "IMAGE_SIZE": 64}
         (tmp_path / "config.yml").write_text(yaml.safe_dump(keys))
         for command in ("plan", "compose", "index"):
             result = machex(command, "-q", "-c", str(tmp_path / "config.yml"), **watch)
@@ -204,7 +204,9 @@ class TestOutputTree:
     @pytest.fixture
     def config(self, demo: Path, tmp_path: Path) -> Path:
         source = demo / "sources/objcxr"
-        (tmp_path / "config.yml").write_text(f"MACHEX_PATH: {tmp_path}/out\nOBJECTCXR_ROOT: {source}\n")
+        (tmp_path / "config.yml").write_text(
+            f"MACHEX_PATH: {tmp_path}/out\nOBJECTCXR_ROOT: {source}\nIMAGE_SIZE: 64\n"
+        )
         return tmp_path / "config.yml"
 
     @pytest.mark.parametrize(("mask", "file", "folder"), [(0o077, 0o600, 0o700), (0o022, 0o644, 0o755)])
@@ -226,14 +228,14 @@ class TestOutputTree:
         for link, target in (("out", "disk"), ("disk/objcxr", "other disk")):
             (tmp_path / target).mkdir()
             (tmp_path / link).symlink_to(tmp_path / target)
-        result = machex("-q", "-c", str(config))
+        result = machex_here("-q", "-c", str(config))
         assert result.returncode == 0, result.stderr
         assert (tmp_path / "out").is_symlink()
         assert (tmp_path / "other disk/index.json").exists()
         assert (tmp_path / "other disk/00/000000.jpg").exists()
 
     def test_links_to_files_are_replaced(self, config: Path, tmp_path: Path) -> None:
-        assert machex("-q", "-c", str(config)).returncode == 0
+        assert machex_here("-q", "-c", str(config)).returncode == 0
         names = ("00/000001.jpg", "00/.000000.jpg.part", "index.json", "index.parquet", "plan.parquet")
         precious = {name: tmp_path / name.replace("/", "-") for name in names}
         for name, other in precious.items():
@@ -250,7 +252,7 @@ class TestOutputTree:
         # The picture that the link stands for is to be made again.
         kept = [line for line in lines if json.loads(line)["number"] != 1]
         (tmp_path / "out/objcxr/ledger.jsonl").write_text("\n".join(kept) + "\n")
-        result = machex("-q", "-c", str(config))
+        result = machex_here("-q", "-c", str(config))
         assert result.returncode == 0, result.stderr
         assert {name: other.read_bytes() for name, other in precious.items()} == before
         assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_symlink()] == []

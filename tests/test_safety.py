@@ -26,7 +26,7 @@ from composer.settings import load_settings
 from processors import all_processors
 from processors.base import Processor, Record, SourceError, path_inside
 from processors.chexray14 import ChestXray14
-from tests.conftest import REPOSITORY, machex
+from tests.conftest import REPOSITORY, machex, machex_here
 from tests.processors.copies import cells_of, is_inside, put_cells, tables_of
 
 MIB = 1 << 20
@@ -302,7 +302,7 @@ class TestImages:
         for name, (_, plant) in zip(images, plants.values(), strict=False):
             (folder / name).unlink()
             plant(folder / name)
-        result = machex("-c", config(tmp_path, CHEXRAY14_ROOT=str(tmp_path / "nih")))
+        result = machex_here("-c", config(tmp_path, CHEXRAY14_ROOT=str(tmp_path / "nih")))
         assert result.returncode == 1, result.stderr
         assert "Traceback" not in result.stderr
         failures = (tmp_path / "out/chex-ray14/failures.csv").read_text()

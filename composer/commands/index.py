@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from composer.commands.compose import report
-from composer.compose import settle_folds
+from composer.compose import fingerprint_relatives, settle_folds
 from composer.datasets import check_free, open_datasets
 from composer.errors import UsageError
 from composer.finish import finish
@@ -14,6 +14,7 @@ from composer.hold import Hold
 from composer.interruption import postponed_interrupts
 from composer.ledger import compact
 from composer.overlap.moves import folds_before
+from composer.plan import write_plan
 from composer.settings import load_settings
 
 
@@ -30,8 +31,11 @@ def run(arguments: Namespace) -> int:
     accounts = []
     with postponed_interrupts() as interruption, Hold(datasets) as hold:
         before = folds_before(settings.machex_path)
+        # So that films which look like a held-out one leave the index until they were compared with it.
+        fingerprint_relatives(datasets, settings.num_workers, interruption, progress=False)
         for dataset in datasets:
             interruption.check()
+            write_plan(dataset.folder.plan, dataset.plan, dataset.previous_plan, dataset.recipe.as_dict())
             compact(dataset.folder.ledger)
             accounts.append(finish(dataset))
         settle_folds(datasets, settings.num_workers, before, interruption, hold, progress=False)

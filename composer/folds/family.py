@@ -35,6 +35,7 @@ _PAIR = pa.schema(
         ("second_identity", pa.string()),
         ("mean_squared_error", pa.float64()),
         ("same", pa.bool_()),
+        ("problem", pa.string()),
     ]
 )
 
@@ -138,7 +139,8 @@ class Family:
         `own_patients` names it, and ``twin``, the film of the parent that a map tells.
     pairs
         Their ``first_dataset``, ``first_identity``, ``second_dataset``, ``second_identity``,
-        ``mean_squared_error``, and whether they are the ``same`` radiograph.
+        ``mean_squared_error``, whether they are the ``same`` radiograph, and the ``problem`` of those that
+        look alike and could not be compared: they count as one patient until they can.
     """
 
     names: tuple[str, ...]
@@ -171,19 +173,18 @@ class Family:
         mapped = films.filter(pc.is_valid(films["twin"]))
         # A twin that is not in the collection joins its copies all the same.
         twins = pc.coalesce(self._patients(mapped["twin"]), film_keys(mapped["twin"]))
-        same = self._same
-        first = [*mapped["patient"].to_pylist(), *self._patients(same["first"]).to_pylist()]
-        second = [*twins.to_pylist(), *self._patients(same["second"]).to_pylist()]
+        joined = self._alike(pc.or_(self.pairs["same"], pc.is_valid(self.pairs["problem"])))
+        first = [*mapped["patient"].to_pylist(), *self._patients(joined["first"]).to_pylist()]
+        second = [*twins.to_pylist(), *self._patients(joined["second"]).to_pylist()]
         return clusters(pair for pair in zip(first, second, strict=True) if pair[0] != pair[1])
 
     @functools.cached_property
     def _all(self) -> pa.Table:
         return pa.concat_tables(self.films.values())
 
-    @functools.cached_property
-    def _same(self) -> pa.Table:
-        """The pairs of one radiograph whose films are both there, the nearest first."""
-        pairs = self.pairs.filter(self.pairs["same"])
+    def _alike(self, chosen: pa.ChunkedArray) -> pa.Table:
+        """Return the chosen pairs of which both films are there, the nearest first."""
+        pairs = self.pairs.filter(chosen)
         pairs = pairs.sort_by([("mean_squared_error", "ascending"), ("first_identity", "ascending")])
         named = pa.table({side: _film(pairs, side) for side in ("first", "second")})
         here = self._all["film"].combine_chunks()
@@ -191,7 +192,8 @@ class Family:
 
     def _shown(self, films: pa.Table) -> pa.Array:
         """Return the film of the parent that is nearest in pixels, null where none is the same."""
-        pairs = self._same.filter(pc.starts_with(self._same["first"], f"{self.names[0]}/"))
+        same = self._alike(self.pairs["same"])
+        pairs = same.filter(pc.starts_with(same["first"], f"{self.names[0]}/"))
         place = pc.index_in(films["film"].combine_chunks(), pairs["second"].combine_chunks())
         return pairs["first"].combine_chunks().take(place)
 

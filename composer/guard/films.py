@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from composer.imaging.fingerprint import RADIUS, SIZE
+from composer.imaging.fingerprint import RADIUS, read_fingerprints
 from composer.json_lines import read_blocks
 from composer.records import SOURCE_COLUMNS, source_of
 from composer.status import Status
@@ -28,7 +28,7 @@ def takes_all(splits: Collection[str]) -> bool:
 
 
 # What a line of the ledger must tell for it to be known whether it still counts.
-FOR_THE_GUARD = ("twin_split", "guard", "fingerprint")
+FOR_THE_GUARD = ("twin", "twin_split", "guard", "fingerprint")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class HeldOutSource:
         """Yield them, without fingerprints."""
         for row in self.rows.select(["identity", "split", *SOURCE_COLUMNS]).to_pylist():
             source = source_of(self.root, row)
-            yield HeldOutFilm(self.dataset, row["identity"], row["split"], source, None)
+            yield HeldOutFilm(self.dataset, row["identity"], row["split"], row["source"], source, None)
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,26 @@ class Guard:
         The splits that are composed; what is in another one is held out.
     sources
         Held-out films of which no table tells what their copies are: these are found by comparison.
+    at_hand
+        The datasets that hold the same films of which it is known what they hold out.
+    held_out
+        All that they hold out, such as ``chex-ray14/00000013_005``.
     """
 
     selected: tuple[str, ...]
-    sources: tuple[HeldOutSource, ...] = field(default=())
+    sources: tuple[HeldOutSource, ...] = ()
+    at_hand: tuple[str, ...] = ()
+    held_out: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
 
     @property
     def is_off(self) -> bool:
         """Whether nothing is held out, because all splits are composed."""
         return takes_all(self.selected)
+
+    @property
+    def datasets(self) -> pa.Array:
+        """The datasets at hand."""
+        return pa.array(self.at_hand, pa.string())
 
     @property
     def compares(self) -> int:
@@ -108,8 +119,8 @@ def lines_that_count(lines: pa.Table, path: Path, guard: Guard) -> pa.ChunkedArr
     """Say which lines of the ledger the guard leaves as they are; the images of the others are to be done.
 
     A film that was left out may be written when tables alone said that it is a copy, for they have been asked
-    again; and when the split in which another dataset has it is composed now. A film that was written and
-    looks like a held-out one with which it was not compared is to be compared.
+    again; and when its twin is held out no longer. A film that was written and looks like a held-out one with
+    which it was not compared is to be compared.
 
     Parameters
     ----------
@@ -119,9 +130,16 @@ def lines_that_count(lines: pa.Table, path: Path, guard: Guard) -> pa.ChunkedArr
         Where the last run recorded the held-out films.
     """
     is_left_out = pc.equal(lines["status"], Status.LEFT_OUT)
-    is_selected = pc.or_(guard.is_off, pc.is_in(lines["twin_split"], pa.array(guard.selected)))
-    may_be_written = pc.and_(is_left_out, pc.or_(pc.is_null(lines["guard"]), is_selected))
+    may_be_written = pc.and_(is_left_out, pc.or_(pc.is_null(lines["guard"]), _is_free(lines, guard)))
     return pc.invert(pc.or_(may_be_written, _uncompared(lines, path, guard)))
+
+
+def _is_free(lines: pa.Table, guard: Guard) -> pa.ChunkedArray:
+    """Say whose twin is held out no longer: by its dataset, or by its split where that is not at hand."""
+    selected = pc.or_(guard.is_off, pc.is_in(lines["twin_split"], pa.array(guard.selected)))
+    told = pc.is_in(pc.list_element(pc.split_pattern(lines["twin"], "/", max_splits=1), 0), guard.datasets)
+    free = pc.and_(told, pc.invert(pc.is_in(lines["twin"], guard.held_out)))
+    return pc.or_(selected, pc.fill_null(free, fill_value=False))
 
 
 def _uncompared(lines: pa.Table, path: Path, guard: Guard) -> pa.Array:
@@ -133,14 +151,13 @@ def _uncompared(lines: pa.Table, path: Path, guard: Guard) -> pa.Array:
         return pa.array(uncompared)
     digest = file_of(path, films).digest
     current = pc.fill_null(pc.equal(lines["guard"], digest), fill_value=False)
-    written = pc.and_(pc.equal(lines["status"], Status.WRITTEN), pc.is_valid(lines["fingerprint"]))
-    rows = np.flatnonzero(pc.and_(written, pc.invert(current)).to_numpy())
+    written = pc.and_(pc.equal(lines["status"], Status.WRITTEN), pc.invert(current))
+    # A film without a fingerprint is blank, or was written by an earlier version.
+    is_told = pc.is_valid(lines["fingerprint"])
+    uncompared[pc.and_(written, pc.invert(is_told)).to_numpy()] = True
+    rows = np.flatnonzero(pc.and_(written, is_told).to_numpy())
     if rows.size:
-        own = _bits(lines["fingerprint"].take(rows).to_pylist())
-        pairs = near_pairs_between(own, _bits(prints), RADIUS, threads=1)
+        own = read_fingerprints(lines["fingerprint"].take(rows).to_pylist())
+        pairs = near_pairs_between(own, read_fingerprints(prints), RADIUS, threads=1)
         uncompared[rows[pairs[:, 0]]] = True
     return pa.array(uncompared)
-
-
-def _bits(fingerprints: list[str]) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
-    return np.frombuffer(bytes.fromhex("".join(fingerprints)), np.uint8).reshape(-1, SIZE)

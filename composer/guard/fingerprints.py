@@ -14,7 +14,6 @@ from tqdm import tqdm
 
 from composer.errors import OutputError
 from composer.guard.films import Guard, file_of, read_films
-from composer.imaging import Source
 from composer.interruption import Interruption
 from composer.json_lines import cut_torn_line
 from composer.pool import Lost, Pool
@@ -38,8 +37,8 @@ def fingerprint_held_out(
 ) -> dict[str, HeldOutFile]:
     """Record the films with which each dataset is to be compared, and return their files by its name.
 
-    A film that a run has recorded is not read again, nor twice for two datasets. What cannot be read is
-    counted in a warning: its copies are not found.
+    A film that a run has recorded is not read again, nor twice for two datasets, be they of this run or not.
+    What cannot be read is counted in a warning: its copies are not found.
 
     Raises
     ------
@@ -47,7 +46,8 @@ def fingerprint_held_out(
         When a file cannot be written.
     """
     guarded = [each for each in guarded if each.guard.sources]
-    prints = {_place(film): film.fingerprint for each in guarded for film in read_films(each.path)}
+    paths = {path for each in guarded for path in each.path.parent.parent.glob(f"*/{each.path.name}")}
+    prints = {_place(film): film.fingerprint for path in sorted(paths) for film in read_films(path)}
     files = {}
     for each in guarded:
         wanted = [film for source in each.guard.sources for film in source.films()]
@@ -62,8 +62,8 @@ def fingerprint_held_out(
     return files
 
 
-def _place(film: HeldOutFilm) -> tuple[str, str, Source]:
-    return film.dataset, film.identity, film.source
+def _place(film: HeldOutFilm) -> tuple[str, str, str, int | None]:
+    return film.dataset, film.identity, film.file, film.source.offset
 
 
 def _write(path: Path, films: Sequence[HeldOutFilm]) -> None:

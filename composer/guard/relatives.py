@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from composer.guard.films import Guard, HeldOutSource, takes_all
+from composer.records import SOURCE_COLUMNS
 from composer.settings import Settings
 from processors import all_processors, families
-from processors.base import Processor
+from processors.base import Processor, Split
 
 # What the guard looks at in records.
 _COLUMNS = pa.schema([(name, pa.string()) for name in ("identity", "twin", "split", "excluded", "source")])
@@ -29,7 +30,7 @@ class Relative:
     root
         Where it lies; None when only its `Processor.further_files` are at hand.
     records
-        Of `composer.records.SCHEMA`; without a root what those files tell.
+        What the guard looks at of its records, and of images that official lists name and that are not here.
     """
 
     processor: type[Processor]
@@ -37,12 +38,24 @@ class Relative:
     records: pa.Table
 
     @classmethod
-    def of_files(cls, processor: type[Processor], settings: Settings) -> Relative | None:
-        """Return what the further files of a dataset that is not composed tell; None when there are none."""
-        splits = processor.splits_without_images(settings.files(processor))
-        columns = {"identity": list(splits), "split": list(splits.values())}
-        rows = [pa.array(columns.get(name, [None] * len(splits)), pa.string()) for name in _COLUMNS.names]
-        return cls(processor, None, pa.table(rows, _COLUMNS)) if splits else None
+    def of_records(cls, processor: Processor, records: pa.Table) -> Relative:
+        """Return a dataset of which all records were read; their identities are unique."""
+        listed = _listed(processor.official_splits())
+        absent = listed.filter(pc.invert(pc.is_in(listed["identity"], records["identity"].combine_chunks())))
+        seen = records.select([*_COLUMNS.names, *SOURCE_COLUMNS[1:]])
+        return cls(
+            type(processor), processor.root, pa.concat_tables([seen, absent], promote_options="default")
+        )
+
+    @classmethod
+    def of_files(cls, processor: type[Processor], settings: Settings) -> tuple[Relative | None, list[str]]:
+        """Return what the further files of a dataset that is not composed tell, and what to know of them.
+
+        None when there are no such files.
+        """
+        warnings: list[str] = []
+        splits = processor.splits_without_images(settings.files(processor), warnings)
+        return (cls(processor, None, _listed(splits)) if splits else None), warnings
 
     @property
     def tells_splits(self) -> bool:
@@ -50,15 +63,25 @@ class Relative:
         return bool(self.records["split"].null_count < self.records.num_rows)
 
     def held_out(self, selected: Sequence[str]) -> pa.Table:
-        """Return the records that are not in one of these splits; none when these are all splits."""
+        """Return the records of validation and test films that these splits do not select.
+
+        None when these are all splits. Nobody holds a training film out.
+        """
         if takes_all(selected):
             return self.records.slice(0, 0)
         split, excluded = self.records["split"], self.records["excluded"]
-        other = pc.and_(pc.is_valid(split), pc.invert(pc.is_in(split, pa.array(selected))))
+        other = pc.and_(pc.is_valid(split), pc.invert(pc.is_in(split, pa.array([*selected, "train"]))))
         if self.processor.parent is None and self.tells_splits:
             # A list for training that does not name them leaves them out, for they may be test films.
             other = pc.or_(other, pc.and_(pc.is_null(split), pc.is_valid(excluded)))
         return self.records.filter(other)
+
+
+def _listed(splits: Mapping[str, Split]) -> pa.Table:
+    """Return a row for every image of a list, without a file."""
+    columns = {"identity": list(splits), "split": list(splits.values())}
+    rows = [pa.array(columns.get(name, [None] * len(splits)), pa.string()) for name in _COLUMNS.names]
+    return pa.table(rows, _COLUMNS)
 
 
 def with_leaks(
@@ -77,8 +100,7 @@ def with_leaks(
         held_out = relative.held_out(selected)
         theirs = _films(held_out, relative.processor)
         named = held_out.filter(pc.is_valid(theirs))
-        place = pc.index_in(films, theirs.drop_null().combine_chunks())
-        place = pc.if_else(pc.is_valid(films), place, pa.scalar(None, pa.int32())).combine_chunks()
+        place = pc.index_in(films, theirs.drop_null().combine_chunks()).combine_chunks()
         folder = pc.if_else(pc.is_valid(place), relative.processor.folder, pa.scalar(None, pa.string()))
         name = pc.binary_join_element_wise(folder, named["identity"].take(place), "/")
         split = pc.if_else(pc.is_valid(by), split, named["split"].take(place))
@@ -118,43 +140,40 @@ def guard_of(
     chosen = pc.or_(pc.is_null(records["split"]), pc.is_in(records["split"], pa.array(selected)))
     chosen = pc.and_(chosen, pc.and_(pc.is_null(records["excluded"]), pc.is_null(records["held_out_by"])))
     films = _films(records.filter(chosen), processor)
-    sources = []
+    sources, warnings, names = [], [], []
     for relative in relatives:
-        if relative.root is None:
-            continue
         held_out = relative.held_out(selected)
+        names += [f"{relative.processor.folder}/{identity}" for identity in held_out["identity"].to_pylist()]
         if not films.null_count:
             # Tables tell the copies of the others.
             held_out = held_out.filter(pc.is_null(_films(held_out, relative.processor)))
         here = held_out.filter(pc.is_valid(held_out["source"]))
-        if here.num_rows:
+        if relative.root is not None and here.num_rows:
             sources.append(HeldOutSource(relative.processor.folder, relative.root, here))
-    guard = Guard(selected, tuple(sources))
-    warning = _unguarded(films, processor, relatives, settings) if processor.parent and len(films) else None
-    return guard, [warning] if warning else []
-
-
-def _unguarded(
-    films: pa.ChunkedArray, processor: type[Processor], relatives: Sequence[Relative], settings: Settings
-) -> str | None:
-    """Say what leaves copies of a parent's films unguarded, and which file would guard them."""
-    parent = next((each for each in relatives if each.processor.folder == processor.parent), None)
-    if parent is not None and parent.tells_splits:
-        if not films.null_count:
-            return None
-        held_out = parent.held_out(settings.splits)
-        absent = held_out["source"].null_count
-        if parent.root is not None and absent < held_out.num_rows:
-            return (
-                f"{absent:,} of {held_out.num_rows:,} films that {parent.processor.name} holds out are not "
-                "here: their copies cannot be found and may be in; download them"
-                if absent
-                else None
+        if len(films) and relative.root is not None and here.num_rows < held_out.num_rows:
+            warnings.append(
+                f"UNGUARDED AGAINST LEAKS, in part: {held_out.num_rows - here.num_rows:,} of "
+                f"{held_out.num_rows:,} films that {relative.processor.name} holds out are not here: their "
+                "copies cannot be found and may be in; download them"
             )
-    return (
-        f"UNGUARDED AGAINST LEAKS: {len(films):,} films are copies of films of another release, which holds "
-        f"some of them out for tests; which ones is not known. {_remedy(processor, parent, settings)}"
-    )
+    at_hand = tuple(relative.processor.folder for relative in relatives)
+    guard = Guard(selected, tuple(sources), at_hand, pa.array(names, pa.string()))
+    if processor.parent and len(films):
+        parent = next((each for each in relatives if each.processor.folder == processor.parent), None)
+        if not _is_guarded(films, parent):
+            warnings.append(
+                f"UNGUARDED AGAINST LEAKS: {len(films):,} films are copies of films of another release, "
+                "which holds some of them out for tests; which ones is not known. "
+                f"{_remedy(processor, parent, settings)}"
+            )
+    return guard, warnings
+
+
+def _is_guarded(films: pa.ChunkedArray, parent: Relative | None) -> bool:
+    """Return whether tables, or the films themselves, can tell which copies a parent holds out."""
+    if parent is None or not parent.tells_splits:
+        return False
+    return parent.root is not None or not films.null_count
 
 
 def _remedy(processor: type[Processor], parent: Relative | None, settings: Settings) -> str:

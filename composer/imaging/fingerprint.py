@@ -9,6 +9,7 @@ its low spatial frequencies. Fingerprints only propose pairs; `composer.imaging.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -83,6 +84,11 @@ def distance(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int64]:
         np.int64
     )
     return result
+
+
+def read_fingerprints(texts: Iterable[str]) -> NDArray[np.uint8]:
+    """Return fingerprints that are written in hexadecimal as an array of shape (number, 32)."""
+    return np.frombuffer(bytes.fromhex("".join(texts)), np.uint8).reshape(-1, SIZE)
 
 
 def _words(fingerprints: NDArray[np.uint8]) -> NDArray[np.uint64]:

@@ -50,7 +50,11 @@ def moves(name: str, before: pa.Table, after: Mapping[str, pa.Table]) -> str | N
         for other, rows in after.items()
         if other != name and pc.any(pc.is_in(rows["patient_cluster"], patients)).as_py()
     ]
-    why = f"films of {' and '.join(joining)} join patients" if joining else "less joins them than before"
+    why = (
+        f"films of {' and '.join(joining)} join patients"
+        if joining
+        else "their patients are told otherwise now"
+    )
     who = f"{moved.num_rows:,} films of {len(patients):,} patients of {name}"
     return f"{who} move to another fold, because {why}"
 

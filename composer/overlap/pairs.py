@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from composer.errors import UsageError
 from composer.folder import DatasetFolder
-from composer.imaging.fingerprint import RADIUS, SIZE, distance
+from composer.imaging.fingerprint import RADIUS, SIZE, distance, read_fingerprints
 from composer.imaging.similarity import Similarity
 from composer.overlap.comparison import Comparison, compare_files
 from composer.pool import Lost, Pool
@@ -175,9 +175,8 @@ def _prints(rows: pa.Table) -> NDArray[np.uint8]:
     # Not a million Python objects at once.
     for batch in rows.select(["fingerprint"]).to_batches(max_chunksize=10_000):
         column = batch.column(0)
-        text = "".join(column.drop_null().to_pylist())
         there = begin + np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
-        prints[there] = np.frombuffer(bytes.fromhex(text), np.uint8).reshape(-1, SIZE)
+        prints[there] = read_fingerprints(column.drop_null().to_pylist())
         begin += batch.num_rows
     return prints
 

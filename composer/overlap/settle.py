@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -62,7 +63,8 @@ def settle(
 ) -> list[str]:
     """Find the pairs of each family, and bring the indexes in line; return what the user should know.
 
-    Costs nothing for datasets of no family, and for a family of which one dataset alone is composed.
+    Costs nothing for datasets of no family, and for a family of which the parent alone is composed: its
+    tables tell its patients.
 
     Parameters
     ----------
@@ -106,16 +108,18 @@ class _Settling:
     progress: bool
     films: dict[str, pa.Table] = field(default_factory=dict)
     pictures: dict[str, pa.Table] = field(default_factory=dict)
+    # By the earlier and the later of two datasets, which may be one and the same.
+    pairs: dict[tuple[str, str], pa.Table] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
     # Datasets that are not held and would have to change.
     behind: set[str] = field(default_factory=set)
 
     def settle(self) -> list[str]:
         self._read_films()
-        if len(self.films) > 1:
+        if not self.films.keys() <= {self.names[0]}:
             self._read_pictures()
-            pairs = [self._found(child) for child in self.names[1:] if child in self.films]
-            family = Family(self.names, self.films, pa.concat_tables(pairs))
+            self._find_pairs()
+            family = Family(self.names, self.films, pa.concat_tables(self.pairs.values()))
             columns = {name: family.columns(name) for name in self.films}
             for name, wanted in columns.items():
                 self._bring_in_line(name, wanted)
@@ -144,28 +148,49 @@ class _Settling:
             except UsageError as error:
                 self.messages.append(f"{name}: its films are not looked for in other datasets: {error}")
 
-    def _found(self, child: str) -> pa.Table:
-        """Return the pairs of a dataset with those before it in the family, and keep them if it is held."""
-        folder = self.collection / child
-        known = read_pairs(folder, PAIRS)
-        earlier = [name for name in self.names[: self.names.index(child)] if name in self.films]
-        found = pa.concat_tables([PAIRS.empty_table(), *(self._verified(e, child, known) for e in earlier)])
-        if child in self.held and not found.equals(known):
+    def _find_pairs(self) -> None:
+        """Find the pairs within every child, and with the datasets before it in the family; keep them."""
+        kept = {name: read_pairs(self.collection / name, PAIRS) for name in self.films}
+        known = pa.concat_tables(kept.values())
+        for place, child in enumerate(self.names):
+            for other in self.names[: place + 1] if place else ():
+                if {other, child} <= self.films.keys():
+                    self.pairs[other, child] = self._verified(other, child, _between(known, other, child))
+        for name in self.held & self.films.keys():
+            own = [
+                pairs for (other, child), pairs in self.pairs.items() if name == self._keeper(other, child)
+            ]
+            self._keep(name, pa.concat_tables([PAIRS.empty_table(), *own]), kept[name])
+        self._tell_problems()
+
+    def _keeper(self, other: str, child: str) -> str:
+        """Return the dataset whose folder keeps the pairs of two: the later one, unless it is not held."""
+        return child if child in self.held or other not in self.held else other
+
+    def _keep(self, name: str, pairs: pa.Table, kept: pa.Table) -> None:
+        path = DatasetFolder(self.collection / name).pairs
+        if not pairs.equals(kept):
             self.check()
-            _write(DatasetFolder(folder).pairs, found)
-        return found
+            _write(path, pairs)
+
+    def _tell_problems(self) -> None:
+        for (other, child), pairs in self.pairs.items():
+            if count := pairs.num_rows - pairs["problem"].null_count:
+                self.messages.append(
+                    f"{count:,} pairs of films of {other} and {child} look alike and cannot be compared, for "
+                    "their pictures are damaged or gone: they count as one patient's; mend them with the "
+                    "verify command (--repair), then run the index command"
+                )
 
     def _verified(self, first: str, second: str, known: pa.Table) -> pa.Table:
-        known = known.filter(pc.equal(known["first_dataset"], first))
         if self.held.isdisjoint((first, second)) or not self.pictures.keys() >= {first, second}:
             return known
         self.check()
         pictures = self.pictures[second]
-        if first == self.names[0]:
+        if first in (self.names[0], second):
             pictures = pictures.filter(pc.invert(_told_by_map(self.films[second], pictures)))
-        return verified_pairs(
-            self.pictures[first], pictures, known, self.workers, progress=self.progress, check=self.check
-        )
+        one, other = (pictures, None) if first == second else (self.pictures[first], pictures)
+        return verified_pairs(one, other, known, self.workers, progress=self.progress, check=self.check)
 
     def _bring_in_line(self, name: str, columns: Mapping[str, pa.Array]) -> None:
         folder = self.collection / name
@@ -193,6 +218,17 @@ class _Settling:
 
 def _films(collection: Path, names: tuple[str, ...], name: str) -> pa.Table | None:
     return films_in(collection / name, parent_in(names, name))
+
+
+def _between(pairs: pa.Table, first: str, second: str) -> pa.Table:
+    """Return the pairs of two datasets, each once, though two folders may have it."""
+    sides = pc.and_(pc.equal(pairs["first_dataset"], first), pc.equal(pairs["second_dataset"], second))
+    chosen = pairs.filter(sides)
+    keys = chosen.select(["first_identity", "second_identity"]).append_column(
+        "row", pa.array(np.arange(chosen.num_rows))
+    )
+    once = keys.group_by(["first_identity", "second_identity"]).aggregate([("row", "min")])["row_min"]
+    return chosen.take(np.sort(once.to_numpy()))
 
 
 def _told_by_map(films: pa.Table, pictures: pa.Table) -> pa.ChunkedArray:

@@ -11,7 +11,8 @@ from typing import IO
 import numpy as np
 
 from composer.imaging import Facts, Loaded, Recipe, Refusal, Source, load, pixels_of
-from composer.imaging.fingerprint import RADIUS, SIZE, distance
+from composer.imaging.fingerprint import RADIUS, SIZE, distance, read_fingerprints
+from composer.imaging.picture import Pixels
 from composer.imaging.similarity import SIDE, compare
 from composer.limits import computing
 
@@ -26,6 +27,8 @@ class HeldOutFilm:
         The source that holds it out, and its own id there.
     split
         Its official split; None where only its absence from the list for training tells.
+    file
+        The source's path as its dataset's plan has it, below the root, which may be moved.
     source
         Where it lies.
     fingerprint
@@ -35,6 +38,7 @@ class HeldOutFilm:
     dataset: str
     identity: str
     split: str | None
+    file: str
     source: Source
     fingerprint: str | None
 
@@ -51,7 +55,10 @@ class HeldOutFilm:
     def of_line(cls, line: bytes) -> HeldOutFilm:
         """Read it back; raise ValueError, KeyError or TypeError when the line is none."""
         cells = json.loads(line)
-        return cls(**{**cells, "source": Source(**cells["source"])})
+        film = cls(**{**cells, "source": Source(**cells["source"])})
+        if film.fingerprint is not None and len(bytes.fromhex(film.fingerprint)) != SIZE:
+            raise ValueError("no fingerprint")
+        return film
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +79,21 @@ class HeldOut:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        prints, self._places = [], []
+        prints: list[str] = []
+        self._places: list[int] = []
         with Path(path).open("rb") as file:
             place = 0
             for line in file:
                 film = HeldOutFilm.of_line(line)
                 if film.fingerprint is not None:
-                    prints.append(bytes.fromhex(film.fingerprint))
+                    prints.append(film.fingerprint)
                     self._places.append(place)
                 place += len(line)
-        self._prints = np.frombuffer(b"".join(prints), np.uint8).reshape(-1, SIZE)
+        self._prints = read_fingerprints(prints)
 
     def near(self, fingerprint: str) -> list[HeldOutFilm]:
         """Return the films of which a film with this fingerprint may be a copy, the most alike first."""
-        distances = distance(self._prints, np.frombuffer(bytes.fromhex(fingerprint), np.uint8))
+        distances = distance(self._prints, read_fingerprints([fingerprint]))
         near = np.flatnonzero(distances <= RADIUS)
         if not near.size:
             return []
@@ -133,13 +141,21 @@ def held_out_twin(loaded: Loaded, recipe: Recipe, file: HeldOutFile) -> HeldOutF
         pixels = pixels_of(Loaded(loaded.source, loaded.data, Facts()), small)
     for film in films:
         try:
-            other = load(film.source)
-            with computing():
-                if compare(pixels, pixels_of(other, small)).same_radiograph:
-                    return film
+            other = _pixels_at(film.source, small)
         except Refusal as refusal:
             raise NotComparableError(film, refusal) from refusal
+        with computing():
+            if compare(pixels, other).same_radiograph:
+                return film
     return None
+
+
+# Films of one person are alike, so that the same ones are asked for again and again; 64 kB each.
+@functools.lru_cache(maxsize=256)
+def _pixels_at(source: Source, recipe: Recipe) -> Pixels:
+    loaded = load(source)
+    with computing():
+        return pixels_of(loaded, recipe)
 
 
 def fingerprinted(film: HeldOutFilm) -> HeldOutFilm | str:

@@ -268,11 +268,20 @@ class Processor(ABC):
         `UnusableRows`. So every row is accounted for.
         """
 
+    def official_splits(self) -> Mapping[str, Split]:
+        """Return the split by identity that lists of the release tell, of images too that are not here.
+
+        Complete once `records` is exhausted. Asked where the user has copies of these images in another
+        dataset.
+        """
+        return {}
+
     @classmethod
-    def splits_without_images(cls, files: Mapping[str, Path]) -> Mapping[str, Split]:
+    def splits_without_images(cls, files: Mapping[str, Path], warnings: list[str]) -> Mapping[str, Split]:
         """Return the official split by identity, as far as `further_files` alone tell it.
 
-        Asked where the user has copies of these images in another dataset, but not this dataset.
+        Asked where the user has copies of these images in another dataset, but not this dataset. What the
+        user should know is added to ``warnings``.
 
         Raises
         ------

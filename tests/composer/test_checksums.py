@@ -28,7 +28,7 @@ from processors.mimiccxr import MimicCXR
 from processors.vindrcxr import VinDrCXR
 from tests.composer import toys
 from tests.composer.toys import Toy, record
-from tests.conftest import machex
+from tests.conftest import machex_here
 
 Digests = dict[str, str | None]
 
@@ -244,7 +244,7 @@ def contents(collection: Path) -> dict[str, bytes]:
 
 
 def test_sound_sources_give_the_same_with_checksums(demo: Path, tmp_path: Path) -> None:
-    result = machex(*configured(demo, tmp_path))
+    result = machex_here(*configured(demo, tmp_path))
     assert (result.returncode, "warning" in result.stderr) == (0, False), result.stderr
     assert contents(tmp_path / "out") == contents(demo / "machex_dataset")
 
@@ -256,6 +256,6 @@ def test_plan_compares_its_sample(demo: Path, tmp_path: Path) -> None:
     listed = tmp_path / "brax/SHA256SUMS.txt"
     wrong = [f"{'f' if line[0] == '0' else '0'}{line[1:]}" for line in listed.read_text().splitlines()]
     listed.write_text("\n".join([*wrong, "cut"]))
-    result = machex("plan", "-c", str(config))
+    result = machex_here("plan", "-c", str(config))
     assert "4 of the sampled files failed (wrong checksum): " in result.stdout, result.stdout + result.stderr
     assert "1 lines are not used" in result.stdout

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -59,8 +59,10 @@ def parent_has_loaded_this(_: int) -> bool:
 
 
 @pytest.fixture
-def no_fork_server() -> None:
-    """Let the next pool start one: that of another test has other modules and settings."""
+def no_fork_server() -> Iterator[None]:
+    """Let the pool of a test start one: that of other tests has other modules and settings."""
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    yield
     forkserver._forkserver._stop()  # type: ignore[attr-defined]
 
 

@@ -12,7 +12,7 @@ from composer.demo import layouts_of
 from composer.demo.layout import Layout
 from processors import all_processors
 from processors.base import Processor, Record
-from tests.processors.copies import linked_copy, read
+from tests.processors.copies import linked_copy, read, tables_of
 
 MINIATURES = [(processor, layout) for processor in all_processors() for layout in layouts_of(processor)]
 
@@ -59,6 +59,12 @@ def root(miniature: tuple[type[Processor], Layout], made: Callable[[type[Process
 @pytest.fixture(scope="module")
 def records(source: type[Processor], root: Path) -> list[Record]:
     return read(source, root)
+
+
+@pytest.fixture(scope="module")
+def table_names(source: type[Processor], root: Path) -> list[str]:
+    """Return the paths of the tables in use that have a header, relative to the root."""
+    return [table.relative_to(root).as_posix() for table in tables_of(source, root)]
 
 
 @pytest.fixture

@@ -223,7 +223,7 @@ def held_out(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], HeldOutFi
         for identity, seed in (("00000001_000", 5), ("00000002_000", 6)):
             Image.fromarray(made_up(seed)).save(folder / f"{identity}.png")
             source = Source(str(folder / f"{identity}.png"))
-            film = fingerprinted(HeldOutFilm("chex-ray14", identity, "test", source, None))
+            film = fingerprinted(HeldOutFilm("chex-ray14", identity, "test", f"{identity}.png", source, None))
             assert isinstance(film, HeldOutFilm)
             lines.append(film.as_line())
         (folder / "held_out.jsonl").write_bytes(b"".join(lines))

@@ -1,5 +1,6 @@
 """What tables tell of films that other datasets hold out, and what they leave open."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from composer.guard import Guard, Relative, guard_of, with_leaks
 from composer.records import table_of
-from processors.base import Processor, Record
+from processors.base import Processor, Record, Split
 from processors.chexray14 import ChestXray14
 from processors.rsna import RSNAPneumonia
 from processors.siim import SIIMACR
@@ -89,6 +90,52 @@ def test_the_first_relative_that_holds_a_film_out_counts() -> None:
     ]
 
 
+def test_nobody_holds_a_training_film_out() -> None:
+    assert leaks(RSNAPneumonia, [record("a", twin="00000001_000")], nih(TRAINING), selected=("test",)) == {
+        "a": None
+    }
+    guard, warnings = guarded(ChestXray14, [TEST], rsna(record("a", split="train")), splits=["test"])
+    assert compared(guard) == {}
+    assert warnings == []
+
+
+class Listed(ChestXray14):
+    """NIH, of which the lists name more images than are here."""
+
+    def __init__(self, **splits: Split) -> None:
+        self.root = Path("nih")
+        self._official = {f"{name.removeprefix('_')}_000": split for name, split in splits.items()}
+
+    def official_splits(self) -> Mapping[str, Split]:
+        return self._official
+
+
+def test_official_lists_count_also_for_films_that_are_not_here() -> None:
+    here = table_of([record("00000001_000", split="train")])
+    relative = Relative.of_records(Listed(_00000001="train", _00000002="test", _00000003="train"), here)
+    copies = [
+        record("a", twin="00000001_000"),
+        record("b", twin="00000002_000"),
+        record("c", twin="00000003_000"),
+    ]
+    assert leaks(RSNAPneumonia, copies, relative) == {"a": None, "b": "chex-ray14/00000002_000", "c": None}
+    _, (warning,) = guarded(SIIMACR, [record("s")], relative)
+    assert warning.startswith("UNGUARDED AGAINST LEAKS, in part: 1 of 1 films")
+
+
+def test_held_out_films_of_siblings_that_are_not_here_are_counted() -> None:
+    absent = rsna(record("a", split="test", file=None))
+    guard, (warning,) = guarded(ChestXray14, [TRAINING], absent)
+    assert compared(guard) == {}
+    assert "1 of 1 films that RSNA Pneumonia holds out are not here" in warning
+
+
+def test_nothing_to_hold_out_needs_no_warning() -> None:
+    guard, warnings = guarded(SIIMACR, [record("s")], nih(TRAINING, TEST), splits=["train", "test"])
+    assert compared(guard) == {}
+    assert warnings == []
+
+
 def test_what_a_training_list_does_not_name_may_be_a_test_film() -> None:
     unlisted = record("00000003_000", excluded="not in train_val_list.txt")
     copies = [record("a", twin="00000003_000")]
@@ -115,7 +162,7 @@ def test_a_copy_is_a_leak_just_when_its_twin_has_a_split_that_is_not_composed(
     found = leaks(RSNAPneumonia, copies, nih(*films), selected=tuple(selected))
     for n in range(10):
         split = splits.get(n)
-        assert (found[f"copy {n}"] is not None) == (split is not None and split not in selected)
+        assert (found[f"copy {n}"] is not None) == (split in {"val", "test"} - selected)
 
 
 def test_a_map_and_a_list_leave_nothing_to_compare() -> None:
@@ -132,7 +179,9 @@ def test_without_a_map_copies_are_compared_with_all_that_is_held_out_and_here() 
     assert compared(guard) == {"chex-ray14": ["00000002_000"], "rsna": ["a"]}
     assert guard.compares == 2
     (warning,) = warnings
-    assert warning.startswith("1 of 2 films that NIH ChestX-ray14 holds out are not here")
+    assert warning.startswith(
+        "UNGUARDED AGAINST LEAKS, in part: 1 of 2 films that NIH ChestX-ray14 holds out"
+    )
 
 
 def test_one_copy_without_a_known_twin_is_enough_to_compare() -> None:
@@ -182,12 +231,15 @@ def test_a_list_alone_guards_what_a_map_ties_to_it(tmp_path: Path) -> None:
     path = tmp_path / "test_list.txt"
     path.write_text("00000002_000.png\n", encoding="utf-8")
     chosen = settings(chexray14_test_list=str(path))
-    relative = Relative.of_files(ChestXray14, chosen)
+    relative, (warning,) = Relative.of_files(ChestXray14, chosen)
+    assert "names 1 of the 25,596 official test images" in warning
     assert relative is not None
     copies = [record("a", twin="00000001_000"), record("b", twin="00000002_000")]
     assert leaks(RSNAPneumonia, copies, relative) == {"a": None, "b": "chex-ray14/00000002_000"}
     table = with_leaks(table_of(copies), RSNAPneumonia, [relative], ("train",))
-    assert guard_of(table, RSNAPneumonia, [relative], chosen) == (Guard(("train",)), [])
+    guard, warnings = guard_of(table, RSNAPneumonia, [relative], chosen)
+    assert guard is not None
+    assert (guard.sources, warnings) == ((), [])
     # What no map ties to it cannot be compared with films that are not here.
     loose = with_leaks(table_of([record("c")]), RSNAPneumonia, [relative], ("train",))
     _, (warning,) = guard_of(loose, RSNAPneumonia, [relative], chosen)
@@ -197,7 +249,7 @@ def test_a_list_alone_guards_what_a_map_ties_to_it(tmp_path: Path) -> None:
 
 
 def test_without_further_files_there_is_no_such_relative() -> None:
-    assert Relative.of_files(ChestXray14, settings()) is None
+    assert Relative.of_files(ChestXray14, settings()) == (None, [])
 
 
 @pytest.mark.parametrize("splits", ["all", ["train", "val", "test"]])

@@ -102,7 +102,7 @@ class World:
     def verified_pairs(
         self,
         first: pa.Table,
-        second: pa.Table,
+        second: pa.Table | None,
         known: pa.Table,
         workers: int,
         *,
