@@ -1,13 +1,14 @@
 """What the labels of the miniatures come to, and how long a whole release takes.
 
 ``python -m benchmarks.labels`` prints the table of ``docs/labels.md``, and the seconds for 377,110 images
-with as many different sets of labels as are asked for by ``--sets``.
+with as many different sets of labels as are asked for by ``--sets``. ``--nih-table`` counts a real table.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -16,10 +17,13 @@ import numpy as np
 import pyarrow as pa
 
 from composer.demo import make_miniatures
+from composer.demo.carriers import write_png
+from composer.demo.phantom import film
 from composer.labels import TERM_COLUMNS, harmonise
 from composer.records import LABEL, table_of
 from processors import all_processors
 from processors.base.chexpert_labels import OBSERVATIONS
+from processors.chexray14 import ChestXray14
 
 _IMAGES = 377_110
 # Of 1,000 cells of the CheXpert labeller about so many are blank, 1, 0 and -1.
@@ -32,7 +36,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sets", type=int, default=40_000, help="different sets of labels")
+    parser.add_argument("--nih-table", type=Path, help="a real Data_Entry_2017 table: its counts alone")
     arguments = parser.parse_args()
+    if arguments.nih_table:
+        print(table_of_nih(arguments.nih_table))
+        return
     print(table_of_miniatures())
     labels = _labels_of_mimic(arguments.sets)
     start = time.perf_counter()
@@ -52,6 +60,23 @@ def table_of_miniatures() -> str:
     lines = [["term", *(f"`{dataset}`" for dataset in counts)], ["---"] * (1 + len(counts))]
     for name in TERM_COLUMNS:
         lines.append([f"`{name}`", *(of_dataset[name] for of_dataset in counts.values())])
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def table_of_nih(table: Path) -> str:
+    """Return, in Markdown, how many images of a table of ChestX-ray14 show a term, do not, and are unknown."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        shutil.copy(table, root / "Data_Entry_2017.csv")
+        # A folder without any image is none of the release.
+        write_png(root / "images/00000001_000.png", film(1, rows=32, columns=32))
+        records = table_of(ChestXray14(root).records())
+    columns = harmonise(records["labels"], ChestXray14.folder).columns
+    lines = [["term", "present", "absent", "unknown"], ["---"] * 4]
+    for name in TERM_COLUMNS:
+        if columns[name].null_count < columns.num_rows:
+            counts = {each["values"]: each["counts"] for each in columns[name].value_counts().to_pylist()}
+            lines.append([f"`{name}`", *(f"{counts.get(value, 0):,}" for value in (1, 0, None))])
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 

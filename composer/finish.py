@@ -12,11 +12,10 @@ import pyarrow.parquet as pq
 from composer import leftovers, results
 from composer.accounts import Accounts, account
 from composer.datasets import Dataset
-from composer.guard import FOR_THE_GUARD, lines_that_count
+from composer.guard import FOR_THE_GUARD, lines_that_count, uncompared
 from composer.index import FROM_LEDGER, write_index
 from composer.ledger import read_ledger
 from composer.sample import spread
-from composer.status import Status
 
 log = logging.getLogger(__name__)
 
@@ -56,14 +55,10 @@ def results_now(dataset: Dataset) -> pa.Table:
     return results.join(dataset.plan, ledger, dataset.folder.listed_images(), dataset.recipe)
 
 
-def uncompared(dataset: Dataset) -> pa.ChunkedArray:
+def uncompared_images(dataset: Dataset) -> pa.ChunkedArray:
     """Return the numbers of written images that look like a held-out film and were not compared with it."""
-    columns = ("number", "status", *FOR_THE_GUARD)
-    if dataset.guard is None:
-        return pa.chunked_array([], pa.int32())
-    lines = read_ledger(dataset.folder.ledger, columns)
-    counts = lines_that_count(lines, dataset.folder.held_out, dataset.guard)
-    return lines.filter(pc.and_(pc.equal(lines["status"], Status.WRITTEN), pc.invert(counts)))["number"]
+    lines = read_ledger(dataset.folder.ledger, ("number", "status", "guard", "fingerprint"))
+    return lines.filter(uncompared(lines, dataset.folder.held_out))["number"]
 
 
 def _read_ledger(dataset: Dataset, columns: Sequence[str]) -> pa.Table:

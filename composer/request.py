@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from composer.datasets import Dataset
-from composer.finish import results_now, uncompared
+from composer.finish import results_now, uncompared_images
 from composer.sample import spread
 from composer.status import Status
 
@@ -51,7 +51,7 @@ def to_make(dataset: Dataset, request: Request = EVERYTHING) -> pa.Table:
     if request.remake is not None:
         named = pa.array(request.remake.get(dataset.name, ()), pa.int32())
         # Films that the index will lack until they were compared with held-out ones.
-        numbers = pa.concat_arrays([named, *uncompared(dataset).chunks])
+        numbers = pa.concat_arrays([named, *uncompared_images(dataset).chunks])
         chosen = pc.is_in(dataset.plan["number"], numbers)
         return dataset.plan.filter(pc.and_(chosen, pc.equal(dataset.plan["status"], Status.TO_WRITE)))
     status = results_now(dataset)["status"]

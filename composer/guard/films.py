@@ -131,7 +131,7 @@ def lines_that_count(lines: pa.Table, path: Path, guard: Guard) -> pa.ChunkedArr
     """
     is_left_out = pc.equal(lines["status"], Status.LEFT_OUT)
     may_be_written = pc.and_(is_left_out, pc.or_(pc.is_null(lines["guard"]), _is_free(lines, guard)))
-    return pc.invert(pc.or_(may_be_written, _uncompared(lines, path, guard)))
+    return pc.invert(pc.or_(may_be_written, uncompared(lines, path)))
 
 
 def _is_free(lines: pa.Table, guard: Guard) -> pa.ChunkedArray:
@@ -142,10 +142,18 @@ def _is_free(lines: pa.Table, guard: Guard) -> pa.ChunkedArray:
     return pc.or_(selected, pc.fill_null(free, fill_value=False))
 
 
-def _uncompared(lines: pa.Table, path: Path, guard: Guard) -> pa.Array:
-    """Say which written images look like a held-out film with which they were not compared."""
+def uncompared(lines: pa.Table, path: Path) -> pa.Array:
+    """Say which lines write an image that looks like a held-out film and was not compared with it.
+
+    Parameters
+    ----------
+    lines
+        With ``status``, ``guard`` and ``fingerprint``.
+    path
+        Where the last run recorded the held-out films.
+    """
     uncompared = np.zeros(lines.num_rows, np.bool_)
-    films = read_films(path) if guard.sources else []
+    films = read_films(path)
     prints = [film.fingerprint for film in films if film.fingerprint is not None]
     if not prints:
         return pa.array(uncompared)

@@ -45,6 +45,10 @@ def fingerprint_held_out(
     OutputError
         When a file cannot be written.
     """
+    for each in guarded:
+        if not each.guard.sources:
+            # What is compared with nothing has no such file: the verify command goes by that.
+            each.path.unlink(missing_ok=True)
     guarded = [each for each in guarded if each.guard.sources]
     paths = {path for each in guarded for path in each.path.parent.parent.glob(f"*/{each.path.name}")}
     prints = {_place(film): film.fingerprint for path in sorted(paths) for film in read_films(path)}

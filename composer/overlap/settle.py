@@ -156,22 +156,29 @@ class _Settling:
             for other in self.names[: place + 1] if place else ():
                 if {other, child} <= self.films.keys():
                     self.pairs[other, child] = self._verified(other, child, _between(known, other, child))
-        for name in self.held & self.films.keys():
-            own = [
-                pairs for (other, child), pairs in self.pairs.items() if name == self._keeper(other, child)
-            ]
-            self._keep(name, pa.concat_tables([PAIRS.empty_table(), *own]), kept[name])
+            if child in kept:
+                self._keep(child, kept)
+        # Pairs with datasets that are not held, which were not known before.
+        for name in self.films:
+            self._keep(name, kept)
         self._tell_problems()
+
+    def _keep(self, name: str, kept: dict[str, pa.Table]) -> None:
+        """Write the pairs that belong into the folder of a dataset, if it is held and has others."""
+        own = [pairs for (other, child), pairs in self.pairs.items() if name == self._keeper(other, child)]
+        pairs = pa.concat_tables([PAIRS.empty_table(), *own])
+        if name in self.held and not pairs.equals(kept[name]):
+            self.check()
+            path = DatasetFolder(self.collection / name).pairs
+            if pairs.num_rows:
+                _write(path, pairs)
+            else:
+                path.unlink(missing_ok=True)
+            kept[name] = pairs
 
     def _keeper(self, other: str, child: str) -> str:
         """Return the dataset whose folder keeps the pairs of two: the later one, unless it is not held."""
         return child if child in self.held or other not in self.held else other
-
-    def _keep(self, name: str, pairs: pa.Table, kept: pa.Table) -> None:
-        path = DatasetFolder(self.collection / name).pairs
-        if not pairs.equals(kept):
-            self.check()
-            _write(path, pairs)
 
     def _tell_problems(self) -> None:
         for (other, child), pairs in self.pairs.items():

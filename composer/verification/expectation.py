@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from composer.errors import OutputError
 from composer.folder import DatasetFolder, image_name
+from composer.guard import uncompared
 from composer.imaging import Recipe
 from composer.imaging.recipe import digest_of
 from composer.ledger import SCHEMA, count_damaged, read_ledger
@@ -70,8 +71,11 @@ def expect(folder: DatasetFolder) -> Expectation | Finding:
         return Finding(Kind.PLAN, name, text)
     damaged = count_damaged(folder.ledger)
     # A line that is damaged in any column does not count at the next run.
-    columns = SCHEMA.names if damaged else ("identity", "number", "status", "recipe", *_FROM_LEDGER)
-    ledger = read_ledger(folder.ledger, columns)
+    compared = ("guard", "fingerprint") if folder.held_out.exists() else ()
+    needed = ("identity", "number", "status", "recipe", *_FROM_LEDGER, *compared)
+    ledger = read_ledger(folder.ledger, SCHEMA.names if damaged else needed)
+    if compared:
+        ledger = ledger.filter(pc.invert(uncompared(ledger, folder.held_out)))
     planned = plan.filter(pc.equal(plan["status"], Status.TO_WRITE)).sort_by("number")
     place = pc.index_in(planned["identity"], ledger["identity"].combine_chunks()).combine_chunks()
     recipe = recipe_of(plan)

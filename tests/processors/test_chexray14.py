@@ -525,9 +525,11 @@ class TestLists:
         processor, records = read(release)
         assert [record.split for record in records.values()] == [None, None, "test"]
         assert {record.excluded for record in records.values()} == {None}
-        assert processor.warnings[0] == (
-            "train_val_list.txt not found: images that test_list.txt does not name count as training images"
-        )
+        assert processor.warnings[:2] == [
+            "test_list.txt: names 1 of the 25,596 official test images, and the others count as training "
+            "images; download it again",
+            "train_val_list.txt not found: images that test_list.txt does not name count as training images",
+        ]
 
     @pytest.mark.parametrize("name", ["train_val_list.txt", "test_list.txt"])
     @pytest.mark.parametrize("text", ["", "\n\n", "<html>404</html>\n"])
@@ -579,7 +581,9 @@ class TestTestListElsewhere:
         assert [record.split for record in records.values()] == [None, "test", None]
         assert {record.excluded for record in records.values()} == {None}
         assert processor.warnings == [
-            "train_val_list.txt not found: images that test_list.txt does not name count as training images"
+            "held out.txt: names 1 of the 25,596 official test images, and the others count as training "
+            "images; download it again",
+            "train_val_list.txt not found: images that test_list.txt does not name count as training images",
         ]
 
     @pytest.mark.parametrize("text", ["", "patient99001/study1/view1_frontal.jpg\n", '[{"img_id": "x"}]'])
@@ -588,7 +592,7 @@ class TestTestListElsewhere:
         with pytest.raises(SourceError) as read_with_images:
             read(release, CHEXRAY14_TEST_LIST=elsewhere)
         with pytest.raises(SourceError) as read_alone:
-            ChestXray14.splits_without_images({"CHEXRAY14_TEST_LIST": elsewhere})
+            ChestXray14.splits_without_images({"CHEXRAY14_TEST_LIST": elsewhere}, [])
         assert str(read_with_images.value) == str(read_alone.value)
         assert str(read_alone.value).startswith(
             f"CHEXRAY14_TEST_LIST: {elsewhere}: expected names such as 00000001_000.png, found none; download"
@@ -599,11 +603,11 @@ class TestTestListElsewhere:
     ) -> None:
         monkeypatch.setattr(chexray14, "_TEST_IMAGES", 2)
         write(elsewhere, *NAMES[:2], NAMES[0])
-        assert ChestXray14.splits_without_images({"CHEXRAY14_TEST_LIST": elsewhere})
+        assert ChestXray14.splits_without_images({"CHEXRAY14_TEST_LIST": elsewhere}, [])
         write(elsewhere, *NAMES)
         expected = "found 3 images, the official test_list.txt names 2; is it train_val_list.txt?"
         with pytest.raises(SourceError, match=rf"^CHEXRAY14_TEST_LIST: .*: {expected}"):
-            ChestXray14.splits_without_images({"CHEXRAY14_TEST_LIST": elsewhere})
+            ChestXray14.splits_without_images({"CHEXRAY14_TEST_LIST": elsewhere}, [])
         write(release / "test_list.txt", *NAMES)
         with pytest.raises(SourceError, match=rf"test_list.txt: {expected}") as beside:
             read(release)
@@ -612,12 +616,12 @@ class TestTestListElsewhere:
     @pytest.mark.parametrize("form", ["{}.png", "images/{}.PNG", "{}"])
     def test_it_tells_the_splits_without_images(self, release: Path, elsewhere: Path, form: str) -> None:
         write(elsewhere, "a line", *(form.format(name[:-4]) for name in NAMES[1:]))
-        splits = ChestXray14.splits_without_images({"CHEXRAY14_TEST_LIST": elsewhere})
+        splits = ChestXray14.splits_without_images({"CHEXRAY14_TEST_LIST": elsewhere}, [])
         assert splits == {"00099991_001": "test", "00099992_000": "test"}
         assert splits.keys() < read(release)[1].keys()
 
     def test_nothing_tells_them_without_it(self) -> None:
-        assert ChestXray14.splits_without_images({}) == {}
+        assert ChestXray14.splits_without_images({}, []) == {}
 
 
 GOOGLE_HEADER = f"{HEADER_2020},Fracture,Pneumothorax,Airspace opacity,Nodule or mass,Set Id"

@@ -56,7 +56,7 @@ class TestForm:
             assert key.isupper()
             assert key.lower() not in others
             assert Path(name).name == name != ""
-        assert source.splits_without_images({}) == {}
+        assert source.splits_without_images({}, []) == {}
 
     def test_homepage_is_an_address(self, source: type[Processor]) -> None:
         assert source.homepage.startswith("https://")
@@ -94,7 +94,7 @@ class TestFurtherFiles:
         processor = source(copy, files)
         assert sorted(processor.records(), key=lambda record: record.identity) == records
         assert {str(path) for path in files.values()} <= set(processor.tables)
-        splits = source.splits_without_images(files)
+        splits = source.splits_without_images(files, [])
         assert splits.items() <= {record.identity: record.split for record in records}.items()
 
 

@@ -92,7 +92,8 @@ def pairs(*found: tuple[str, str, str, str, float | None, bool]) -> pa.Table:
         "mean_squared_error",
         "same",
     )
-    return pa.table(dict(zip(names, map(list, zip(*found, strict=True)), strict=True)))
+    rows = pa.table(dict(zip(names, map(list, zip(*found, strict=True)), strict=True)))
+    return rows.append_column("problem", pa.nulls(len(found), pa.string()))
 
 
 def films(dataset: str, *identities: str) -> pa.Table:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from composer.accounts import Accounts
+from composer.commands.index import run as index_command
 from composer.commands.plan import run as plan_command
 from composer.commands.verify import run as verify_command
 from composer.compose import compose
@@ -130,6 +131,57 @@ def test_what_was_written_unguarded_goes_once_it_is_guarded(
     assert len(list((sources / "out/siim/00").glob("*.jpg"))) == 6
 
 
+def test_an_index_written_anew_lacks_what_was_not_compared(sources: Path) -> None:
+    run(configured(sources, "siim"))
+    write_config(sources, "nih", "siim")
+    arguments = Namespace(config=str(sources / "c.yml"), dataset=["siim"])
+    index_command(arguments)
+    assert not any(map(is_leak, indexed(sources)))
+    assert verified(sources) == 0
+    # The films beside it that only look alike come back.
+    run(configured(sources), "siim")
+    assert len(indexed(sources)) == 6
+
+
+def test_a_repair_compares_what_was_not_compared(sources: Path) -> None:
+    run(configured(sources, "siim"))
+    (sources / "out/siim/00/000000.jpg").unlink()
+    write_config(sources, "nih", "siim")
+    assert verified(sources, "siim", repair=True) == 0
+    assert not any(map(is_leak, indexed(sources)))
+    assert len(indexed(sources)) == 6
+
+
+def test_a_list_that_is_corrected_brings_films_back(sources: Path) -> None:
+    lists = {name: (sources / "nih" / name).read_text() for name in ("train_val_list.txt", "test_list.txt")}
+    # SIIM's 99003 is this training film of NIH.
+    (sources / "nih/train_val_list.txt").write_text(
+        lists["train_val_list.txt"].replace("00099903_000.png\n", "")
+    )
+    (sources / "nih/test_list.txt").unlink()
+    run(configured(sources), "siim")
+    assert {line["twin"] for line in left_out(sources)} >= {"chex-ray14/00099903_000", TWIN}
+    for name, text in lists.items():
+        (sources / "nih" / name).write_text(text)
+    assert run(configured(sources), "siim")["siim"].by_rule[RULE] == 1
+    assert any(".99003." in identity for identity in indexed(sources))
+    assert not any(map(is_leak, indexed(sources)))
+
+
+def test_a_source_that_was_moved_is_not_read_again(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(configured(sources), "siim")
+    (sources / "nih").rename(sources / "moved")
+    monkeypatch.setattr(fingerprints, "Pool", None)
+    settings = toys.settings(
+        machex_path=str(sources / "out"),
+        image_size=128,
+        siim_root=str(sources / "siim"),
+        chexray14_root=str(sources / "moved"),
+    )
+    assert run(settings, "siim")["siim"].by_rule[RULE] == 1
+    assert str(sources / "moved") in (sources / "out/siim/held_out.jsonl").read_text(encoding="utf-8")
+
+
 def test_all_splits_turn_the_guard_off_and_training_alone_on_again(
     sources: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -189,12 +241,20 @@ def test_verify_has_nothing_to_say_of_a_guarded_collection(
     sources: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(configured(sources))
-    config = sources / "c.yml"
-    config.write_text(
-        f"MACHEX_PATH: {sources}/out\nIMAGE_SIZE: 128\nNUM_WORKERS: 1\nSIIM_ROOT: {sources}/siim\n"
-    )
-    arguments = Namespace(config=str(config), dataset=[], deep=False, sources=False, repair=False, quiet=True)
-    assert verify_command(arguments) == 0, capsys.readouterr().out
+    write_config(sources, "siim")
+    assert verified(sources) == 0, capsys.readouterr().out
+
+
+def write_config(sources: Path, *roots: str) -> None:
+    keys = {"nih": "CHEXRAY14_ROOT", "siim": "SIIM_ROOT"}
+    lines = [f"MACHEX_PATH: {sources}/out", "IMAGE_SIZE: 128", "NUM_WORKERS: 1"]
+    lines += [f"{keys[root]}: {sources / root}" for root in roots]
+    (sources / "c.yml").write_text("\n".join(lines))
+
+
+def verified(sources: Path, *names: str, repair: bool = False) -> int:
+    options = {"deep": False, "sources": False, "repair": repair, "quiet": True}
+    return verify_command(Namespace(config=str(sources / "c.yml"), dataset=list(names), **options))
 
 
 def test_plan_tells_of_both_ways(sources: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from composer.folds import fold_of
 from composer.overlap.moves import folds_before
+from composer.overlap.pairs import PAIRS
 from composer.overlap.settle import unsettled
 from tests.composer.overlap.made import made_up, write_dataset
 from tests.composer.overlap.worlds import (
@@ -180,7 +182,7 @@ def test_films_that_part_again_are_told(world: World) -> None:
     }
     world.run(films)
     (told, *_) = world.run(films | {SIIM: [siim(99)]})
-    assert told.endswith("because less joins them than before")
+    assert told.endswith("because their patients are told otherwise now")
     assert len(set(world.clusters().values())) == 30
 
 
@@ -202,6 +204,50 @@ def test_folder_that_is_not_held_is_not_written_to_but_told(world: World, name: 
     assert "run the index command" in message
     assert world.settle([SIIM]) == []
     assert unsettled(world.collection) == []
+
+
+def test_what_a_run_over_the_parent_finds_is_not_lost(world: World) -> None:
+    world.run({RSNA: [rsna(3), rsna(9)]})
+    (message,) = world.run({NIH: FILMS[NIH]})
+    assert f"{RSNA}: its index does not know" in message
+    # Nor forgotten by a run over yet another dataset.
+    assert any(f"{RSNA}: its index does not know" in each for each in world.run({SIIM: [siim(9)]}))
+    assert unsettled(world.collection) == [RSNA]
+    world.compared.clear()
+    world.settle(FAMILY)
+    assert world.compared == []
+    assert unsettled(world.collection) == []
+    assert world.clusters()["r3"] == "chex-ray14/patient/2"
+    # One folder has each pair in the end.
+    assert {path.parent.name for path in world.collection.rglob("pairs.parquet")} <= {RSNA, SIIM}
+
+
+def test_films_that_a_dataset_has_twice_are_one_patient(world: World) -> None:
+    world.run({SIIM: [siim(5), Film(5, "again"), siim(6)]})
+    assert world.clusters() == {"s5": "siim/film/again", "again": "siim/film/again", "s6": "siim/film/s6"}
+    assert unsettled(world.collection) == []
+
+
+def test_pairs_that_cannot_be_compared_are_told_and_count_as_one_patient(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*arguments: Any, **options: Any) -> pa.Table:  # noqa: ANN401
+        pairs = world.verified_pairs(*arguments, **options)
+        problem = pa.array(["cannot be read"] * pairs.num_rows, pa.string())
+        pairs = pairs.set_column(pairs.schema.get_field_index("problem"), "problem", problem)
+        same = pa.array([False] * pairs.num_rows)
+        return pairs.set_column(pairs.schema.get_field_index("same"), "same", same).cast(PAIRS)
+
+    monkeypatch.setattr(COMMAND, damaged)
+    (message,) = world.run({NIH: [nih(1, 1)], SIIM: [siim(1), siim(2)]})
+    assert message.startswith("1 pairs of films of chex-ray14 and siim look alike and cannot be compared")
+    rows = world.rows()
+    assert rows["s1"]["patient_cluster"] == "chex-ray14/patient/1"
+    # That it is a twin is not known.
+    assert rows["s1"]["twin"] is None
+    monkeypatch.setattr(COMMAND, world.verified_pairs)
+    assert world.settle(FAMILY) == []
+    assert world.rows()["s1"]["twin"] == "chex-ray14/n1"
 
 
 def test_pairs_that_join_nobody_else_ask_for_nothing(world: World) -> None:
@@ -242,7 +288,7 @@ def test_damaged_index_of_another_run_stops_nothing(world: World) -> None:
     messages = world.run({NIH: FILMS[NIH], SIIM: FILMS[SIIM]})
     assert [message.startswith(f"{path}: cannot be read") for message in messages] == [True, False]
     # Its copy of a film of SIIM is not known for the moment.
-    assert "of siim move to another fold, because less joins them" in messages[1]
+    assert "of siim move to another fold, because their patients" in messages[1]
     assert world.rows(SIIM)["s2"]["twin"] == "chex-ray14/n2"
 
 
@@ -286,14 +332,14 @@ def pairs_on_disk(collection: Path) -> set[tuple[str, str]]:
 
 
 # Three searches, two files of pairs and two indexes, in the order of the datasets.
-@pytest.mark.parametrize("calls", range(7))
+@pytest.mark.parametrize("calls", range(9))
 def test_stopped_run_is_made_good_by_the_next(world: World, calls: int) -> None:
     world.run({NIH: FILMS[NIH]})
     with pytest.raises(StopError):
         world.run(FILMS, check=stopping(calls))
     assert not [*world.collection.rglob("*.part")]
     kept = pairs_on_disk(world.collection)
-    assert bool(kept) == (calls > 1)
+    assert bool(kept) == (calls > 2)
     world.compared.clear()
     world.run(FILMS)
     assert kept.isdisjoint(world.compared)
@@ -309,7 +355,7 @@ def test_stopped_between_two_indexes_is_noticed(world: World) -> None:
     for name in (RSNA, SIIM):
         world.write(name, FILMS[name])
     with pytest.raises(StopError):
-        world.settle(FAMILY, check=stopping(6))
+        world.settle(FAMILY, check=stopping(8))
     assert unsettled(world.collection) == [SIIM]
 
 

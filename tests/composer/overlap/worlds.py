@@ -111,9 +111,10 @@ class World:
     ) -> pa.Table:
         """Stand in for `composer.overlap.pairs.verified_pairs`."""
         names = ("dataset", "identity", "sha256")
+        others = [] if second is None else second.select(names).to_pylist()
         found = []
-        for one in first.select(names).to_pylist():
-            for other in second.select(names).to_pylist():
+        for place, one in enumerate(first.select(names).to_pylist()):
+            for other in first.select(names).to_pylist()[place + 1 :] if second is None else others:
                 if one["sha256"] == other["sha256"]:
                     pair = {f"first_{name}": one[name] for name in names}
                     found.append(pair | {f"second_{name}": other[name] for name in names})
