@@ -64,7 +64,7 @@ def table_of_miniatures() -> str:
 
 
 def table_of_nih(table: Path) -> str:
-    """Return, in Markdown, how many images of a table of ChestX-ray14 show a term, do not, and are unknown."""
+    """Return, in Markdown, how many images of a ChestX-ray14 table show a term, do not, are unknown."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         shutil.copy(table, root / "Data_Entry_2017.csv")
