@@ -5,26 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from composer.checksums import add_checksums
 from composer.errors import MaCheXError, UsageError
 from composer.folder import DatasetFolder
-from composer.guard import Guard, Relative, guard_of, with_leaks
+from composer.guard import Guard, guard_of, with_leaks
 from composer.header_views import look_up_views
 from composer.imaging import Recipe
 from composer.ledger import read_ledger
 from composer.lock import check_not_held
 from composer.plan import make_plan, read_plan, recipe_of, vanished
-from composer.records import table_of
 from composer.settings import Settings
+from composer.sources import Sources, first_of_each
 from composer.status import Status
 from composer.yaml_file import did_you_mean
-from processors import all_processors, families
+from processors import all_processors
 from processors.base import Processor, SourceError
 
 log = logging.getLogger(__name__)
@@ -100,7 +98,7 @@ def survey(
         When a name is not that of a configured dataset.
     """
     datasets, problems = [], []
-    sources = _Sources(settings)
+    sources = Sources(settings)
     for processor in _selected(settings, names):
         try:
             datasets.append(_open(processor, sources, redo=redo))
@@ -122,55 +120,7 @@ def _selected(settings: Settings, names: Sequence[str]) -> list[type[Processor]]
     return [processor for name, processor in configured.items() if not names or name in names]
 
 
-class _Sources:
-    """The sources of a configuration; those that others are compared with are kept."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self._in_families = {processor for family in families() for processor in family}
-        self._read: dict[type[Processor], tuple[Processor, pa.Table]] = {}
-
-    def read(self, processor_type: type[Processor]) -> tuple[Processor, pa.Table]:
-        """Return a source that the configuration selects, and its records."""
-        if processor_type in self._read:
-            return self._read[processor_type]
-        root = self.settings.root(processor_type)
-        assert root is not None
-        processor = _recognised(processor_type, root, self.settings.files(processor_type))
-        read = processor, table_of(processor.records())
-        if processor_type in self._in_families:
-            self._read[processor_type] = read
-        return read
-
-    def relatives(self, processor_type: type[Processor]) -> list[Relative]:
-        """Return the datasets that hold the same films, as far as they are at hand.
-
-        Raises
-        ------
-        SourceError
-            When one of them is configured but cannot be used.
-        """
-        family = next((family for family in families() if processor_type in family), ())
-        others = (self._relative(other) for other in family if other is not processor_type)
-        return [relative for relative in others if relative is not None]
-
-    def _relative(self, processor_type: type[Processor]) -> Relative | None:
-        root = self.settings.root(processor_type)
-        if root is None:
-            relative, warnings = Relative.of_files(processor_type, self.settings)
-            for warning in warnings:
-                log.warning("%s", warning)
-            return relative
-        try:
-            processor, records = self.read(processor_type)
-            return Relative.of_records(processor, _first_of_each(records))
-        except SourceError as error:
-            raise SourceError(
-                f"{processor_type.config_key}, which tells what is held out, cannot be used: {error}"
-            ) from error
-
-
-def _open(processor_type: type[Processor], sources: _Sources, *, redo: bool) -> Dataset:
+def _open(processor_type: type[Processor], sources: Sources, *, redo: bool) -> Dataset:
     settings = sources.settings
     folder = DatasetFolder(settings.machex_path / processor_type.folder)
     folder.check_own()
@@ -179,7 +129,7 @@ def _open(processor_type: type[Processor], sources: _Sources, *, redo: bool) -> 
     if previous is not None and not redo:
         _check_recipe(folder, recipe_of(previous), recipe)
     processor, records = sources.read(processor_type)
-    unique = _first_of_each(records)
+    unique = first_of_each(records)
     relatives = sources.relatives(processor_type)
     unique = with_leaks(unique, processor_type, relatives, settings.splits)
     guard, unguarded = guard_of(unique, processor_type, relatives, settings)
@@ -216,31 +166,6 @@ def _setting(key: str) -> str:
     """Return the name in the configuration of a part of the recipe."""
     names = {"size": "IMAGE_SIZE", "arithmetic": "the version of MaCheX's own arithmetic"}
     return names.get(key, key.upper())
-
-
-def _recognised(processor_type: type[Processor], root: Path, files: Mapping[str, Path]) -> Processor:
-    try:
-        return processor_type(root, files)
-    except SourceError as error:
-        for other in all_processors():
-            if other is not processor_type and _accepts(other, root):
-                text = f"{error}; this looks like {other.name}, not {processor_type.name}"
-                raise SourceError(text) from error
-        raise
-
-
-def _accepts(processor_type: type[Processor], root: Path) -> bool:
-    try:
-        processor_type(root)
-    except (SourceError, OSError):
-        return False
-    return True
-
-
-def _first_of_each(records: pa.Table) -> pa.Table:
-    rows = pa.table({"identity": records["identity"], "row": np.arange(records.num_rows)})
-    first = rows.group_by("identity").aggregate([("row", "min")])["row_min"].to_numpy()
-    return records if len(first) == records.num_rows else records.take(np.sort(first))
 
 
 def _check_files(processor: Processor, plan: pa.Table) -> None:
