@@ -207,4 +207,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    # All is done, and Python takes some milliseconds to end: a second Ctrl-C has nothing to stop.
+    for late in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(late, signal.SIG_IGN)
+    sys.exit(code)

@@ -136,13 +136,15 @@ def fingerprint_relatives(
 def _begin(dataset: Dataset) -> None:
     """Bring a folder into the state in which images can be written; see docs/durability.md for the order.
 
-    An index is written when there is none, for readers expect one in every folder of a collection; and when
-    the pictures that it describes are going to be replaced.
+    An index is emptied before the pictures that it describes are replaced. It is written when there is none,
+    for readers expect one in every folder of a collection; but after the plan, by which the folder is ours.
     """
     folder = dataset.folder
-    if dataset.is_redone or not folder.index_json.exists():
+    if dataset.is_redone:
         finish(dataset)
     write_plan(folder.plan, dataset.plan, dataset.previous_plan, dataset.recipe.as_dict())
+    if not folder.index_json.exists():
+        finish(dataset)
 
 
 def _compose(run: _Run, request: Request, *, progress: bool) -> Accounts:

@@ -58,6 +58,23 @@ def test_what_failed_is_tried_again_only_when_asked(settings: Settings, root: Pa
     assert run(settings).by_status["written"] == len(trained(root))
 
 
+@pytest.mark.parametrize("step", ["write_plan", "finish"])
+def test_a_first_run_that_is_killed_as_it_begins_is_no_foreign_folder(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    true_step = getattr(compose_module, step)
+
+    def killed(*arguments: object, **options: object) -> None:
+        true_step(*arguments, **options)
+        raise StoppedAtOnce("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compose_module, step, killed)
+        with pytest.raises(StoppedAtOnce):
+            run(settings)
+    assert run(settings).is_complete
+
+
 def test_new_images_get_new_numbers(settings: Settings, root: Path) -> None:
     run(settings)
     before = index(settings)
