@@ -13,10 +13,13 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from composer.errors import Interrupted, MaCheXError, OutputError, UsageError
+
+# What ends a command.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _DESCRIPTION = """\
 Composes public chest X-ray releases into one collection to train on.
@@ -164,6 +167,16 @@ def _set_up_signals() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Let signals wait for the end of the block: Python's import swallows some of them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _tell(message: str) -> None:
     # The terminal may have been closed: that is no other exit code.
     with suppress(OSError):
@@ -173,7 +186,9 @@ def _tell(message: str) -> None:
 def _run(parsed: argparse.Namespace) -> int:
     try:
         # Only now are the heavy modules loaded, when the arguments are right.
-        exit_code: int = importlib.import_module(f"composer.commands.{parsed.command}").run(parsed)
+        with _signals_held_back():
+            command = importlib.import_module(f"composer.commands.{parsed.command}")
+        exit_code: int = command.run(parsed)
     except MaCheXError as error:
         _tell(str(error))
         return error.exit_code
@@ -209,6 +224,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 if __name__ == "__main__":
     code = main()
     # All is done, and Python takes some milliseconds to end: a second Ctrl-C has nothing to stop.
-    for late in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for late in _SIGNALS:
         signal.signal(late, signal.SIG_IGN)
     sys.exit(code)
