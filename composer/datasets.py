@@ -18,8 +18,9 @@ from composer.imaging import Recipe
 from composer.ledger import read_ledger
 from composer.lock import check_not_held
 from composer.plan import make_plan, read_plan, recipe_of, vanished
+from composer.records import first_of_each
 from composer.settings import Settings
-from composer.sources import Sources, first_of_each
+from composer.sources import Sources
 from composer.status import Status
 from composer.yaml_file import did_you_mean
 from processors import all_processors
@@ -129,7 +130,7 @@ def _open(processor_type: type[Processor], sources: Sources, *, redo: bool) -> D
     if previous is not None and not redo:
         _check_recipe(folder, recipe_of(previous), recipe)
     processor, records = sources.read(processor_type)
-    unique = first_of_each(records)
+    unique = first_of_each(records, "identity")
     relatives = sources.relatives(processor_type)
     unique = with_leaks(unique, processor_type, relatives, settings.splits)
     guard, unguarded = guard_of(unique, processor_type, relatives, settings)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from composer.imaging import Source
@@ -88,6 +89,13 @@ def table_of(records: Iterable[Record]) -> pa.Table:
         while batch := list(itertools.islice(stream, _BATCH)):
             batches.append(pa.record_batch(_columns(batch), schema=SCHEMA))
     return pa.Table.from_batches(batches, schema=SCHEMA)
+
+
+def first_of_each(rows: pa.Table, *names: str) -> pa.Table:
+    """Return the first row of each value, or combination of values, of these columns, in their order."""
+    numbered = rows.select(list(names)).append_column("row", pa.array(np.arange(rows.num_rows)))
+    first = numbered.group_by(list(names)).aggregate([("row", "min")])["row_min"].to_numpy()
+    return rows if len(first) == rows.num_rows else rows.take(np.sort(first))
 
 
 @contextmanager

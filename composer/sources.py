@@ -6,11 +6,10 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from composer.guard import Relative
-from composer.records import table_of
+from composer.records import first_of_each, table_of
 from composer.settings import Settings
 from processors import all_processors, families
 from processors.base import Processor, SourceError
@@ -59,7 +58,7 @@ class Sources:
             return relative
         try:
             processor, records = self.read(processor_type)
-            return Relative.of_records(processor, first_of_each(records))
+            return Relative.of_records(processor, first_of_each(records, "identity"))
         except SourceError as error:
             raise SourceError(
                 f"{processor_type.config_key}, which tells what is held out, cannot be used: {error}"
@@ -83,10 +82,3 @@ def _accepts(processor_type: type[Processor], root: Path) -> bool:
     except (SourceError, OSError):
         return False
     return True
-
-
-def first_of_each(records: pa.Table) -> pa.Table:
-    """Return the first record of each identity, in their order."""
-    rows = pa.table({"identity": records["identity"], "row": np.arange(records.num_rows)})
-    first = rows.group_by("identity").aggregate([("row", "min")])["row_min"].to_numpy()
-    return records if len(first) == records.num_rows else records.take(np.sort(first))

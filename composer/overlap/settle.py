@@ -15,7 +15,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -33,6 +32,7 @@ from composer.folds import (
 )
 from composer.overlap.moves import Folds, moves, stored
 from composer.overlap.pairs import PAIRS, composed, verified_pairs
+from composer.records import first_of_each
 from composer.storage import atomic_write
 
 
@@ -230,12 +230,7 @@ def _films(collection: Path, names: tuple[str, ...], name: str) -> pa.Table | No
 def _between(pairs: pa.Table, first: str, second: str) -> pa.Table:
     """Return the pairs of two datasets, each once, though two folders may have it."""
     sides = pc.and_(pc.equal(pairs["first_dataset"], first), pc.equal(pairs["second_dataset"], second))
-    chosen = pairs.filter(sides)
-    keys = chosen.select(["first_identity", "second_identity"]).append_column(
-        "row", pa.array(np.arange(chosen.num_rows))
-    )
-    once = keys.group_by(["first_identity", "second_identity"]).aggregate([("row", "min")])["row_min"]
-    return chosen.take(np.sort(once.to_numpy()))
+    return first_of_each(pairs.filter(sides), "first_identity", "second_identity")
 
 
 def _told_by_map(films: pa.Table, pictures: pa.Table) -> pa.ChunkedArray:
