@@ -1,23 +1,20 @@
 """DICOM files (PS3.10): from the bytes of a file to stored values."""
 
-import io
-import zlib
 from typing import Any, NamedTuple
 
 import numpy as np
-from pydicom import dcmread, uid
-from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset
+from pydicom import uid
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 
 from composer.imaging import codestream, jpeg
+from composer.imaging.dicom_file import PIXEL_DATA, pixel_data, read_dataset, transfer_syntax
 from composer.imaging.facts import Facts
 from composer.imaging.header import Header, read_header
 from composer.imaging.libraries import (
     GDCM,
-    MAXIMUM_PIXELS,
+    NUMPY,
     PILLOW,
     PYDICOM,
     SIMPLEJPEG,
@@ -28,6 +25,8 @@ from composer.imaging.libraries import (
 from composer.imaging.picture import Picture, Values
 from composer.imaging.raster import luma
 from composer.imaging.refusal import Reason, Refusal
+
+PixelData = bytes | memoryview
 
 
 class _Coding(NamedTuple):
@@ -60,9 +59,8 @@ _NATIVE = (
     uid.ExplicitVRBigEndian,
     uid.DeflatedExplicitVRLittleEndian,
 )
-_PIXEL_DATA = 0x7FE00010
-# The length of an element that ends with a delimiter (PS3.5 7.1).
-_UNDEFINED = 0xFFFFFFFF
+# Of one sample in the order of this machine: the bytes of the file are the pixels.
+_AS_STORED = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.DeflatedExplicitVRLittleEndian)
 # PS3.3 C.7.6.3.1.2, those that can be decoded, by samples per pixel.
 _INTERPRETATIONS = {
     1: {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"},
@@ -70,9 +68,6 @@ _INTERPRETATIONS = {
 }
 # How libjpeg, inside GDCM, says on standard error alone that it made up pixels.
 _MADE_UP = ("Corrupt JPEG data", "Premature end of JPEG")
-# Bytes of the largest deflated data set: as many pixels as are decoded at most, of 16 bits.
-MAXIMUM_INFLATED = 2 * MAXIMUM_PIXELS
-_INFLATED_AT_ONCE = 1 << 24
 
 
 def decode(data: bytes, facts: Facts) -> Picture:
@@ -88,15 +83,13 @@ def decode(data: bytes, facts: Facts) -> Picture:
         colour, a transfer syntax without decoder).
     """
     with guarded("the DICOM data set"):
-        _check_inflated(data)
-        dataset = dcmread(io.BytesIO(data), force=True)
-        _check_complete(dataset, data)
-        syntax = _transfer_syntax(dataset)
+        dataset = read_dataset(data)
+        syntax = transfer_syntax(dataset)
         facts.transfer_syntax = str(syntax)
         header = read_header(dataset, dataset.original_encoding[1] is not False, facts)
     _check_interpretation(header)
     check_size(header.rows, header.columns)
-    value = _pixel_data(dataset, header, syntax)
+    value = _checked_pixel_data(pixel_data(dataset, data), header, syntax)
     with guarded("the pixel data"):
         pixels, interpretation = _decode_pixels(value, header, syntax, facts)
         if header.monochrome:
@@ -119,81 +112,29 @@ def _check_interpretation(header: Header) -> None:
     raise Refusal(Reason.UNSUPPORTED, f"{message}, expected MONOCHROME1 or MONOCHROME2; {remedy}")
 
 
-def _check_inflated(data: bytes) -> None:
-    """Refuse a deflated data set that would fill the memory: pydicom inflates it without a limit."""
-    # The group length, always the first element, says where the data set starts (PS3.10 7.1).
-    start = 144 + int.from_bytes(data[140:144], "little")
-    if uid.DeflatedExplicitVRLittleEndian.encode() not in data[144:start]:
-        return
-    inflater, rest, inflated = zlib.decompressobj(-zlib.MAX_WBITS), data[start:], 0
-    while rest and inflated <= MAXIMUM_INFLATED:
-        inflated += len(inflater.decompress(rest, _INFLATED_AT_ONCE))
-        rest = inflater.unconsumed_tail
-    if inflated > MAXIMUM_INFLATED:
-        message = f"the data set inflates to more than {MAXIMUM_INFLATED} bytes; this is hardly a radiograph"
-        raise Refusal(Reason.TOO_LARGE, f"{message}; fetch the file again")
-
-
-def _check_complete(dataset: Dataset, data: bytes) -> None:
-    """Refuse what pydicom reads without complaint: an element shorter than it says, or no image."""
-    for element in dataset.values():
-        if isinstance(element, RawDataElement) and _is_short(element, len(data)):
-            message = f"the file ends after {len(data)} bytes inside element {element.tag}; fetch it again"
-            raise Refusal(Reason.TRUNCATED, message)
-    if _PIXEL_DATA in dataset:
-        return
-    if data[128:132] != b"DICM" and "Rows" not in dataset and "SOPClassUID" not in dataset:
-        raise Refusal(
-            Reason.MISLABELLED,
-            "the content is of no known format, expected were PNG, JPEG or DICOM; fetch the file again",
-        )
-    # pydicom drops the whole data set when encapsulated pixel data lacks its delimiter, and stops without a
-    # word inside the header of an element.
-    last = list(dataset.values())[-1] if len(dataset) else None
-    if last is None or (isinstance(last, RawDataElement) and last.value_tell + last.length < len(data)):
-        raise Refusal(Reason.TRUNCATED, "the file ends inside the DICOM data set; fetch it again")
-    message = "the DICOM file holds no PixelData (7FE0,0010), a radiograph was expected; replace it by one"
-    raise Refusal(Reason.UNSUPPORTED, message)
-
-
-def _is_short(element: RawDataElement, size: int) -> bool:
-    if not isinstance(element.value, bytes):
-        return False
-    if element.length != _UNDEFINED:
-        return len(element.value) < element.length
-    # The delimiter behind it has 8 bytes, of which pydicom reads 4 and takes the rest for granted.
-    return element.value_tell + len(element.value) + 8 > size
-
-
-def _transfer_syntax(dataset: Dataset) -> uid.UID:
-    syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
-    if syntax:
-        return uid.UID(syntax)
-    implicit, little_endian = dataset.original_encoding
-    if implicit:
-        return uid.ImplicitVRLittleEndian
-    return uid.ExplicitVRLittleEndian if little_endian else uid.ExplicitVRBigEndian
-
-
-def _pixel_data(dataset: Dataset, header: Header, syntax: uid.UID) -> bytes:
+def _checked_pixel_data(value: PixelData, header: Header, syntax: uid.UID) -> PixelData:
     """Return the value of PixelData after checking that it is whole."""
     if syntax not in _ENCAPSULATED and syntax not in _NATIVE:
         # What is no UID could be any text.
         found = syntax if syntax.is_valid else "that is no UID"
         message = f"no decoder for a transfer syntax {found}; convert the file to Explicit VR Little Endian"
         raise Refusal(Reason.UNSUPPORTED, message)
-    value = dataset[_PIXEL_DATA].value
-    if not isinstance(value, bytes) or not value:
+    if not value:
         raise Refusal(Reason.TRUNCATED, "PixelData (7FE0,0010) is empty; fetch the file again")
     if syntax in _NATIVE:
         _check_length(value, header)
     else:
         with guarded("the encapsulated pixel data"):
-            _check_stream(next(generate_frames(value, number_of_frames=1)), header, syntax)
+            _check_stream(_stream(value), header, syntax)
     return value
 
 
-def _check_length(value: bytes, header: Header) -> None:
+def _stream(value: PixelData) -> bytes:
+    """Return the only frame of encapsulated pixel data."""
+    return next(generate_frames(bytes(value), number_of_frames=1))
+
+
+def _check_length(value: PixelData, header: Header) -> None:
     samples = header.rows * header.columns * header.samples_per_pixel
     # PS3.3 C.7.6.3.1.2: every second pair of colour samples is left out.
     bits = samples * header.bits_allocated
@@ -222,16 +163,19 @@ def _check_stream(stream: bytes, header: Header, syntax: uid.UID) -> None:
         raise Refusal(Reason.DAMAGED, f"{found}, {expected}; fetch the file again")
 
 
-def _decode_pixels(value: bytes, header: Header, syntax: uid.UID, facts: Facts) -> tuple[Values, str]:
+def _decode_pixels(value: PixelData, header: Header, syntax: uid.UID, facts: Facts) -> tuple[Values, str]:
     """Return pixels, of shape (rows, columns) or (rows, columns, 3), and their interpretation."""
     if syntax == uid.JPEGBaseline8Bit:
-        pixels = _baseline(value)
+        stream = _stream(value)
+        pixels = jpeg.pixels(stream, codestream.jpeg_frame(stream))
         if header.samples_per_pixel == 1:
             facts.decoder = SIMPLEJPEG
             return pixels.view(np.int8) if header.signed else pixels, header.photometric_interpretation
+    if syntax in _AS_STORED and header.samples_per_pixel == 1 and header.bits_allocated in (8, 16):
+        facts.decoder = NUMPY
+        return _as_stored(value, header), header.photometric_interpretation
     coding = _ENCAPSULATED.get(syntax, _Coding("", PYDICOM, syntax))
     facts.decoder = coding.library
-    element = header.dataset[_PIXEL_DATA]
     options: dict[str, Any] = {
         "rows": header.rows,
         "columns": header.columns,
@@ -243,23 +187,27 @@ def _decode_pixels(value: bytes, header: Header, syntax: uid.UID, facts: Facts) 
         "photometric_interpretation": header.photometric_interpretation,
         "planar_configuration": int(header.dataset.get("PlanarConfiguration") or 0),
         "pixel_keyword": "PixelData",
-        "pixel_vr": element.VR,
+        # Of one byte each where OB; elsewhere words, whose order counts (PS3.5 8.1.2).
+        "pixel_vr": header.dataset.get_item(PIXEL_DATA).VR or "OW",
         "allow_excess_frames": False,
         # Bits above BitsStored are masked here, after they were looked at.
         "correct_unused_bits": False,
     }
     decoder = get_decoder(coding.syntax)
     with quiet() as said:
-        pixels, properties = decoder.as_array(value, index=0, decoding_plugin=coding.plugin, **options)
+        pixels, properties = decoder.as_array(bytes(value), index=0, decoding_plugin=coding.plugin, **options)
     for line in said:
         if line.startswith(_MADE_UP):
             raise ValueError(line)
     return pixels, str(properties["photometric_interpretation"])
 
 
-def _baseline(value: bytes) -> Values:
-    stream = next(generate_frames(value, number_of_frames=1))
-    return jpeg.pixels(stream, codestream.jpeg_frame(stream))
+def _as_stored(value: PixelData, header: Header) -> Values:
+    """Return the pixels as they lie in the file, without a copy."""
+    kind = np.dtype(f"<{'i' if header.signed else 'u'}{header.bits_allocated // 8}")
+    pixels = np.frombuffer(value, kind, count=header.rows * header.columns)
+    # A broken element of odd length before them leaves words at odd places, for which nothing is compiled.
+    return np.require(pixels, requirements="A").reshape(header.rows, header.columns)
 
 
 def _stored_values(pixels: Values, header: Header, facts: Facts) -> Values:

@@ -12,12 +12,12 @@ import functools
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from composer.imaging.picture import Grey
 
 Integers = NDArray[np.int64]
+Doubles = NDArray[np.float64]
 
 # Bytes of a fingerprint.
 SIZE = 32
@@ -41,8 +41,8 @@ _FLAT = 0.001
 def fingerprint(grey: Grey) -> bytes:
     """Return the fingerprint of a film.
 
-    It is computed in integers and in single operations that IEEE 754 rounds exactly, so that every processor
-    gives the same.
+    It is computed in integers, some of them kept in doubles, whose sums of products stay far below 2**53, and
+    in single operations that IEEE 754 rounds exactly, so that every processor gives the same.
 
     Parameters
     ----------
@@ -98,9 +98,11 @@ def _words(fingerprints: NDArray[np.uint8]) -> NDArray[np.uint64]:
 def _thumbnail(grey: Grey) -> Integers:
     """Return mean grey levels of 32 x 32 cells of the film, each of 64 of its pixels, 0 to 65535."""
     rows, columns = ((2 * np.arange(_SAMPLES) + 1) * size // (2 * _SAMPLES) for size in grey.index.shape)
-    levels = np.rint(65535 * grey.table[grey.index[rows][:, columns]]).astype(np.int64)
+    levels = np.rint(65535 * grey.table).astype(np.uint32)[grey.index[rows][:, columns]]
     side = _SAMPLES // _CELLS
-    means: Integers = levels.reshape(_CELLS, side, _CELLS, side).sum(axis=(1, 3)) // side**2
+    # One axis at a time: both at once takes three times as long.
+    across = np.add.reduce(levels.reshape(_SAMPLES, _CELLS, side), axis=2)
+    means: Integers = np.add.reduce(across.reshape(_CELLS, side, _CELLS), axis=1).astype(np.int64) // side**2
     return means
 
 
@@ -113,27 +115,37 @@ def _ranks(cells: Integers) -> Integers:
     return ranks
 
 
-def _relative_to_neighbours(ranks: Integers) -> Integers:
+def _relative_to_neighbours(ranks: Integers) -> Doubles:
     """Return by how many standard deviations of its neighbourhood a cell exceeds the mean, times 256."""
     count = _NEIGHBOURHOOD**2
-    total, squares = _sum_of_neighbours(ranks), _sum_of_neighbours(ranks * ranks)
+    cells = ranks.astype(np.float64)
+    total, squares = _sum_of_neighbours(cells), _sum_of_neighbours(cells * cells)
     flat = int(_FLAT * (2 * ranks.size * count) ** 2 / 12)
     deviation = np.sqrt(count * squares - total * total + flat)
-    relative: Integers = np.rint(256 * (count * ranks - total) / deviation).astype(np.int64)
+    relative: Doubles = np.rint(256 * (count * cells - total) / deviation)
     return relative
 
 
-def _sum_of_neighbours(cells: Integers) -> Integers:
-    around = np.pad(cells, _NEIGHBOURHOOD // 2, mode="edge")
-    down = sliding_window_view(around, _NEIGHBOURHOOD, axis=0).sum(axis=-1)
-    total: Integers = sliding_window_view(down, _NEIGHBOURHOOD, axis=1).sum(axis=-1)
+def _sum_of_neighbours(cells: Doubles) -> Doubles:
+    around = _neighbours()
+    total: Doubles = around @ cells @ around.T
     return total
 
 
 @functools.cache
-def _waves() -> Integers:
+def _neighbours() -> Doubles:
+    """Return how often each cell of a line counts for another; the border counts for what lies beyond it."""
+    counts = np.zeros((_CELLS, _CELLS))
+    reach = np.arange(_NEIGHBOURHOOD) - _NEIGHBOURHOOD // 2
+    for cell in range(_CELLS):
+        np.add.at(counts[cell], np.clip(cell + reach, 0, _CELLS - 1), 1)
+    return counts
+
+
+@functools.cache
+def _waves() -> Doubles:
     """Return cosines of the low frequencies, of shape (frequencies, cells), which fade towards the border."""
     centres = (np.arange(_CELLS) + 0.5) / _CELLS
     waves = np.cos(np.pi * np.arange(_FREQUENCIES)[:, None] * centres) * np.sin(np.pi * centres)
     # The last bits of a cosine differ between systems and must not decide how it is rounded.
-    return np.rint(np.round(waves * 4096, 6)).astype(np.int64)
+    return np.asarray(np.rint(np.round(waves * 4096, 6)))

@@ -124,7 +124,9 @@ def _resample(grey: Grey, layout: Layout, white: int) -> Pixels:
     left, top, right, bottom = layout.box
     if (rows, columns) == (layout.scaled_rows, layout.scaled_columns):
         table = np.rint(white * grey.table).astype(np.uint8 if white == 255 else np.uint16)
-        return np.take(table, grey.index[top:bottom, left:right])
+        part = grey.index[top:bottom, left:right]
+        is_unchanged = table.dtype == part.dtype and np.array_equal(table, np.arange(len(table)))
+        return part if is_unchanged else np.take(table, part)
     # Only workers come here: numba takes half a second to load.
     from composer.imaging.resample import Axis, resample
 

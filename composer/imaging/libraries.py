@@ -5,8 +5,10 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import metadata
 
 import gdcm
+import numpy as np
 import PIL
 import pydicom
 import simplejpeg
@@ -37,7 +39,9 @@ _END_REACHED = ("truncated", "end of file", "requires a buffer", "no tag to read
 _MOST_SAID = 1 << 16
 
 PILLOW = f"Pillow {PIL.__version__}"
+LIBDEFLATE = f"deflate {metadata.version('deflate')}"
 SIMPLEJPEG = f"simplejpeg {simplejpeg.__version__}"
+NUMPY = f"numpy {np.__version__}"
 PYDICOM = f"pydicom {pydicom.__version__}"
 GDCM = f"gdcm {gdcm.Version.GetVersion()}"
 

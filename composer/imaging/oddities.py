@@ -8,7 +8,7 @@ from composer.imaging.facts import Facts
 from composer.imaging.picture import Grey, Levels
 
 # A film is judged by about so many of its pixels on each side.
-_SIDE = 256
+_SIDE = 128
 # What has fewer pixels on a side is no film.
 _SMALLEST = 32
 # Grey levels of 255.

@@ -1,5 +1,6 @@
 """Converts files in a process of its own, so that a crash, a hang or a lack of memory is survived."""
 
+import importlib
 import json
 import queue
 import resource
@@ -20,6 +21,8 @@ SECONDS = 30.0
 
 def serve() -> None:
     """Answer every line of standard input, a source as JSON, by its outcome and the peak of memory in kB."""
+    # Compiled code takes memory too, which no file is to blame for.
+    importlib.import_module("composer.imaging.warm")
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     for line in sys.stdin:
         outcome = _outcome(Source(**json.loads(line)))

@@ -104,9 +104,9 @@ def test_deflated_bomb_is_refused_by_its_inflated_size(
 ) -> None:
     data = real_file("image_dfl.dcm").read_bytes()
     # 512 x 512 pixels of 8 bits, and a header.
-    monkeypatch.setattr("composer.imaging.dicom.MAXIMUM_INFLATED", 512 * 512)
+    monkeypatch.setattr("composer.imaging.dicom_file.MAXIMUM_INFLATED", 512 * 512)
     assert reason_of(tmp_path, data) == Reason.TOO_LARGE
-    monkeypatch.setattr("composer.imaging.dicom.MAXIMUM_INFLATED", 512 * 512 + 5000)
+    monkeypatch.setattr("composer.imaging.dicom_file.MAXIMUM_INFLATED", 512 * 512 + 5000)
     assert reason_of(tmp_path, data) is None
 
 
