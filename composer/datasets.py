@@ -150,7 +150,9 @@ def _check_recipe(folder: DatasetFolder, before: Mapping[str, object], recipe: R
     """Raise `UsageError` when the pictures were made with other settings: a collection has one recipe."""
     now = recipe.as_dict()
     changed = [
-        f"{_setting(key)} was {before.get(key)}, is {now[key]}" for key in now if before.get(key) != now[key]
+        f"{_setting(key)} was {before.get(key, False)}, is {now.get(key, False)}"
+        for key in {**before, **now}
+        if before.get(key, False) != now.get(key, False)
     ]
     if changed:
         pictures = (

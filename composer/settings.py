@@ -121,7 +121,7 @@ class Settings(BaseModel):
     tone: Tone = "standard"
     invert: Annotated[tuple[str, ...], BeforeValidator(_sources)] = ()
     allow_missing: bool = False
-    fast_decode: Annotated[bool, AfterValidator(_not_yet)] = False
+    fast_decode: bool = False
     checksums: bool = False
     scheduler: NotYet = None
 
@@ -145,6 +145,7 @@ class Settings(BaseModel):
             jpeg_quality=self.jpeg_quality,
             tone=self.tone,
             invert=processor.folder in self.invert,
+            fast_decode=self.fast_decode,
         )
 
 

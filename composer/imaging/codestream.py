@@ -16,6 +16,8 @@ _START_OF_IMAGE = b"\xff\xd8"
 _END_MARKER = b"\xff\xd9"
 _START_OF_CODESTREAM = b"\xff\x4f\xff\x51"
 _START_OF_SCAN = 0xDA
+# Of the coding style, and of the first tile, which ends the main header (T.800 table A.2).
+_CODING_STYLE, _START_OF_TILE = 0x52, 0x90
 _STAND_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 # T.81 table B.1 without DHT (C4), JPG (C8) and DAC (CC); F7 is the frame of JPEG-LS (T.87 C.1.1).
 _START_OF_FRAME = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
@@ -118,3 +120,28 @@ def jpeg_2000_frame(stream: bytes) -> Frame:
         text = f"the JPEG 2000 stream has a gap of {len(_GAP)} zero bytes; fetch the file again"
         raise Refusal(Reason.DAMAGED, text)
     return Frame(bottom - top, right - left, precision, samples)
+
+
+def jpeg_2000_is_signed(stream: bytes) -> bool:
+    """Return whether a JPEG 2000 stream, for which `jpeg_2000_frame` raised nothing, has samples with a sign."""
+    return bool(stream[stream.find(_START_OF_CODESTREAM) + 42] & 0x80)
+
+
+def jpeg_2000_levels(stream: bytes) -> int:
+    """Return how often a JPEG 2000 stream can be halved: its decomposition levels, 0 where it does not tell.
+
+    Parameters
+    ----------
+    stream
+        For which `jpeg_2000_frame` raised nothing.
+    """
+    position = stream.find(_START_OF_CODESTREAM) + 2
+    while position + 10 <= len(stream) and stream[position] == 0xFF:
+        marker = stream[position + 1]
+        if marker == _START_OF_TILE:
+            break
+        if marker == _CODING_STYLE:
+            # T.800 A.6.1: marker, Lcod, Scod, four bytes of SGcod, then the levels.
+            return stream[position + 9]
+        position += 2 + int(struct.unpack_from(">H", stream, position + 2)[0])
+    return 0

@@ -17,7 +17,7 @@ from composer.imaging.sniff import Kind, contradicts_extension, sniff
 from composer.imaging.source import Source
 from composer.imaging.tone import render
 
-_DECODERS: dict[Kind, Callable[[bytes, Facts], Picture]] = {
+_DECODERS: dict[Kind, Callable[[bytes, Facts, Recipe], Picture]] = {
     "png": png.decode,
     "jpeg": jpeg.decode,
     "dicom": dicom.decode,
@@ -133,7 +133,7 @@ def pixels_of(loaded: Loaded, recipe: Recipe) -> Pixels:
     facts.source_format = kind
     if contradicts_extension(source.path, kind):
         facts.flag("extension_mismatch")
-    picture = _DECODERS[kind](data, facts)
+    picture = _DECODERS[kind](data, facts, recipe)
     picture.original_bits_stored = source.original_bits_stored
     facts.decode_ms = _milliseconds(start)
 
@@ -143,7 +143,7 @@ def pixels_of(loaded: Loaded, recipe: Recipe) -> Pixels:
     found = fingerprint(grey)
     facts.fingerprint = found.hex() if any(found) else None
     aspect = 1.0 if picture.header is None else pixel_aspect(picture.header.dataset, facts)
-    pixels = reshape(grey, aspect, recipe, facts)
+    pixels = reshape(grey, aspect, recipe, facts, picture.reduction)
     facts.tone_ms = _milliseconds(start)
     return pixels
 

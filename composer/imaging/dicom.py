@@ -10,6 +10,7 @@ from pydicom.pixels.processing import apply_color_lut
 
 from composer.imaging import codestream, jpeg
 from composer.imaging.dicom_file import PIXEL_DATA, pixel_data, read_dataset, transfer_syntax
+from composer.imaging.dicom_smaller import decode_smaller
 from composer.imaging.facts import Facts
 from composer.imaging.header import Header, read_header
 from composer.imaging.libraries import (
@@ -24,6 +25,7 @@ from composer.imaging.libraries import (
 )
 from composer.imaging.picture import Picture, Values
 from composer.imaging.raster import luma
+from composer.imaging.recipe import PLAIN, Recipe
 from composer.imaging.refusal import Reason, Refusal
 
 PixelData = bytes | memoryview
@@ -70,7 +72,7 @@ _INTERPRETATIONS = {
 _MADE_UP = ("Corrupt JPEG data", "Premature end of JPEG")
 
 
-def decode(data: bytes, facts: Facts) -> Picture:
+def decode(data: bytes, facts: Facts, recipe: Recipe = PLAIN) -> Picture:
     """Decode a DICOM file with one frame.
 
     Grey values come as stored: masked to BitsStored, sign extended, before any modality or VOI transform.
@@ -91,6 +93,11 @@ def decode(data: bytes, facts: Facts) -> Picture:
     check_size(header.rows, header.columns)
     value = _checked_pixel_data(pixel_data(dataset, data), header, syntax)
     with guarded("the pixel data"):
+        if recipe.fast_decode and syntax in _ENCAPSULATED:
+            smaller = decode_smaller(_stream(value), syntax, header, recipe, facts)
+            if smaller is not None:
+                pixels, reduction = smaller
+                return Picture(pixels, header, reduction=reduction)
         pixels, interpretation = _decode_pixels(value, header, syntax, facts)
         if header.monochrome:
             return Picture(_stored_values(pixels, header, facts), header)

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from composer.imaging.facts import Facts
-from composer.imaging.picture import Grey, Pixels
+from composer.imaging.picture import Grey, Pixels, Reduction
 from composer.imaging.recipe import Recipe, Resize
 
+# By how much decoders can reduce a film: JPEG by these, JPEG 2000 by any power of two.
+_FACTORS = (8, 4, 2)
 # Pixels whose aspect differs from 1 by no more are taken as square.
 _SQUARE_TOLERANCE = 0.005
 
@@ -92,7 +94,30 @@ def _crop(height: float, width: float, size: int) -> Layout:
     return Layout(scaled_rows, scaled_columns, box, size, size, upscaled=size > short)
 
 
-def place(grey: Grey, layout: Layout, white: int) -> Pixels:
+def largest_reduction(rows: int, columns: int, pixel_aspect: float, recipe: Recipe) -> int:
+    """Return by which factor a film may be decoded smaller: it stays at least as large as its picture.
+
+    Parameters are those of `plan_layout`.
+
+    Returns
+    -------
+    int
+        1, 2, 4 or 8; 1 unless the recipe says ``fast_decode``.
+    """
+    if not recipe.fast_decode:
+        return 1
+    layout = plan_layout(rows, columns, _square(pixel_aspect), recipe.size, recipe.resize)
+    for factor in _FACTORS:
+        if rows >= factor * layout.scaled_rows and columns >= factor * layout.scaled_columns:
+            return factor
+    return 1
+
+
+def _square(pixel_aspect: float) -> float:
+    return 1.0 if abs(pixel_aspect - 1) <= _SQUARE_TOLERANCE else pixel_aspect
+
+
+def place(grey: Grey, layout: Layout, white: int, reduction: Reduction | None = None) -> Pixels:
     """Return the picture.
 
     Parameters
@@ -103,6 +128,8 @@ def place(grey: Grey, layout: Layout, white: int) -> Pixels:
         What `plan_layout` returned for this size.
     white
         255 or 65535.
+    reduction
+        Where the source is a smaller version of a film, for whose size the layout is.
 
     Returns
     -------
@@ -110,7 +137,7 @@ def place(grey: Grey, layout: Layout, white: int) -> Pixels:
         0 to ``white``. Without any change of scale they are the levels of the source, rounded; otherwise they
         come from one antialiased Lanczos resampling.
     """
-    part = _resample(grey, layout, white)
+    part = _resample(grey, layout, white, reduction)
     rows, columns = part.shape
     if (rows, columns) == (layout.rows, layout.columns):
         return part
@@ -119,10 +146,11 @@ def place(grey: Grey, layout: Layout, white: int) -> Pixels:
     return picture
 
 
-def _resample(grey: Grey, layout: Layout, white: int) -> Pixels:
+def _resample(grey: Grey, layout: Layout, white: int, reduction: Reduction | None) -> Pixels:
     rows, columns = grey.index.shape
     left, top, right, bottom = layout.box
-    if (rows, columns) == (layout.scaled_rows, layout.scaled_columns):
+    is_in_place = reduction is None or not reduction.offset
+    if is_in_place and (rows, columns) == (layout.scaled_rows, layout.scaled_columns):
         table = np.rint(white * grey.table).astype(np.uint8 if white == 255 else np.uint16)
         part = grey.index[top:bottom, left:right]
         is_unchanged = table.dtype == part.dtype and np.array_equal(table, np.arange(len(table)))
@@ -131,14 +159,18 @@ def _resample(grey: Grey, layout: Layout, white: int) -> Pixels:
     from composer.imaging.resample import Axis, resample
 
     # Only what the crop keeps is computed; the filter still sees the pixels around it.
-    down, across = (
-        Axis(rows, layout.scaled_rows, top, bottom),
-        Axis(columns, layout.scaled_columns, left, right),
-    )
+    down = Axis(rows, layout.scaled_rows, top, bottom)
+    across = Axis(columns, layout.scaled_columns, left, right)
+    if reduction is not None:
+        factor, offset = reduction.factor, reduction.offset
+        down = down._replace(extent=reduction.rows / factor, offset=offset)
+        across = across._replace(extent=reduction.columns / factor, offset=offset)
     return resample(grey, down, across, white)
 
 
-def reshape(grey: Grey, pixel_aspect: float, recipe: Recipe, facts: Facts) -> Pixels:
+def reshape(
+    grey: Grey, pixel_aspect: float, recipe: Recipe, facts: Facts, reduction: Reduction | None = None
+) -> Pixels:
     """Bring the source to the size of the picture, quantise it, and note in ``facts`` how.
 
     Parameters
@@ -151,17 +183,21 @@ def reshape(grey: Grey, pixel_aspect: float, recipe: Recipe, facts: Facts) -> Pi
         ``size``, ``resize`` and ``white`` are used.
     facts
         Receives sizes, scales and boxes.
+    reduction
+        Where the source is a smaller version of a film. Facts are about the film.
 
     Returns
     -------
     Pixels of shape (size, size), but for ``fit``
     """
     resize = recipe.resize
-    if abs(pixel_aspect - 1) <= _SQUARE_TOLERANCE:
-        pixel_aspect = 1.0
-    elif resize != "stretch":
+    pixel_aspect = _square(pixel_aspect)
+    if pixel_aspect != 1 and resize != "stretch":
         facts.flag("pixel_aspect")
     rows, columns = grey.index.shape
+    if reduction is not None:
+        rows, columns = reduction.rows, reduction.columns
+        facts.flag("reduced_decoding")
     layout = plan_layout(rows, columns, pixel_aspect, recipe.size, resize)
     facts.native_rows, facts.native_columns = rows, columns
     facts.rows, facts.columns = layout.rows, layout.columns
@@ -172,4 +208,4 @@ def reshape(grey: Grey, pixel_aspect: float, recipe: Recipe, facts: Facts) -> Pi
         facts.pad_box = [layout.left, layout.top, scaled_right, scaled_bottom]
     if layout.upscaled:
         facts.flag("upscaled")
-    return place(grey, layout, recipe.white)
+    return place(grey, layout, recipe.white, reduction)

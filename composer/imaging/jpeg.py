@@ -8,16 +8,18 @@ from PIL import Image
 
 from composer.imaging import codestream
 from composer.imaging.facts import Facts
+from composer.imaging.geometry import largest_reduction
 from composer.imaging.libraries import SIMPLEJPEG, check_size, guarded
-from composer.imaging.picture import Picture, Values
-from composer.imaging.raster import flatten, upright
+from composer.imaging.picture import Picture, Reduction, Values
+from composer.imaging.raster import flatten, is_turned, upright
+from composer.imaging.recipe import PLAIN, Recipe
 from composer.imaging.refusal import Reason, Refusal
 
 _END_OF_IMAGE = b"\xff\xd9"
 _COLOUR_SPACES = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 
 
-def decode(data: bytes, facts: Facts) -> Picture:
+def decode(data: bytes, facts: Facts, recipe: Recipe = PLAIN) -> Picture:
     """Decode a baseline or progressive JPEG, grey, colour or CMYK.
 
     Raises
@@ -30,16 +32,32 @@ def decode(data: bytes, facts: Facts) -> Picture:
     facts.decoder = SIMPLEJPEG
     facts.bits_allocated = facts.bits_stored = 8
     with guarded("the JPEG image"):
-        channels = pixels(data, frame)
+        factor = _factor(data, frame, recipe)
+        channels = pixels(data, frame, factor)
         with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
             if frame.samples == 4:
                 # Pillow knows the inks that Adobe inverts.
                 channels = np.asarray(image.convert("RGB"))
-            return Picture(upright(flatten(channels, facts), image, facts))
+            stored = upright(flatten(channels, facts), image, facts)
+        # Each pixel of the smaller version is the mean of a square, and lies in its centre.
+        reduction = Reduction(frame.rows, frame.columns, factor, offset=0.0) if factor > 1 else None
+        return Picture(stored, reduction=reduction)
 
 
-def pixels(stream: bytes, frame: codestream.Frame) -> Values:
+def _factor(data: bytes, frame: codestream.Frame, recipe: Recipe) -> int:
+    factor = largest_reduction(frame.rows, frame.columns, 1.0, recipe)
+    # Pillow, by which CMYK is read, gives no smaller version. Others are refused later.
+    if factor == 1 or frame.precision != 8 or frame.samples not in (1, 3):
+        return 1
+    with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+        # The last row stands for fewer pixels than the others; in a film that is turned it would be the first.
+        return 1 if is_turned(image) else factor
+
+
+def pixels(stream: bytes, frame: codestream.Frame, factor: int = 1) -> Values:
     """Return the pixels of a stream, of shape (rows, columns) or (rows, columns, channels).
+
+    Rows and columns are divided by ``factor``, which is 1, 2, 4 or 8, and rounded up.
 
     They are those of Pillow, which uses the same libjpeg-turbo but has no means to see its warnings: where
     coded data are cut or damaged libjpeg warns, makes up the rest in grey, and goes on.
@@ -58,7 +76,7 @@ def pixels(stream: bytes, frame: codestream.Frame) -> Values:
         text = f"a JPEG of {frame.samples} channels, expected was 1; convert it to grey"
         raise Refusal(Reason.UNSUPPORTED, text)
     try:
-        decoded = _decode(stream, frame)
+        decoded = _decode(stream, frame, factor)
     except ValueError as error:
         if "subsampling" in str(error):
             text = "a JPEG of an unusual process or sampling of colour, expected was grey; convert it to grey"
@@ -66,13 +84,21 @@ def pixels(stream: bytes, frame: codestream.Frame) -> Values:
         unpadded = _without_padding(stream)
         if len(unpadded) == len(stream):
             raise
-        decoded = _decode(unpadded, frame)
+        decoded = _decode(unpadded, frame, factor)
     return decoded[..., 0] if frame.samples == 1 else decoded
 
 
-def _decode(stream: bytes, frame: codestream.Frame) -> Values:
+def _decode(stream: bytes, frame: codestream.Frame, factor: int) -> Values:
     decoded: Values = simplejpeg.decode_jpeg(
-        stream, _COLOUR_SPACES[frame.samples], fastdct=False, fastupsample=False, strict=True
+        stream,
+        _COLOUR_SPACES[frame.samples],
+        fastdct=False,
+        fastupsample=False,
+        # It takes the smallest version that is no smaller than this.
+        min_height=-(-frame.rows // factor),
+        min_width=-(-frame.columns // factor),
+        min_factor=factor,
+        strict=True,
     )
     return decoded
 

@@ -1,7 +1,7 @@
 """Decoded pixels on their way from a decoder to tone and geometry."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,25 @@ class Grey:
         return np.take(self.table.astype(np.float32), self.index)
 
 
+class Reduction(NamedTuple):
+    """The film of which a decoder gave a smaller version, as JPEG and JPEG 2000 allow.
+
+    Attributes
+    ----------
+    rows, columns
+        Size of the film.
+    factor
+        How many of its pixels on a side became one.
+    offset
+        By how much that one lies behind their centre, in its own pixels.
+    """
+
+    rows: int
+    columns: int
+    factor: int
+    offset: float
+
+
 @dataclass(slots=True)
 class Picture:
     """What every decoder returns.
@@ -55,8 +74,11 @@ class Picture:
         The DICOM attributes that tone needs; None for PNG and JPEG.
     original_bits_stored
         As in `composer.imaging.source.Source`.
+    reduction
+        None where the film was decoded at its full size.
     """
 
     stored: Values
     header: Header | None = None
     original_bits_stored: int | None = None
+    reduction: Reduction | None = None

@@ -11,10 +11,11 @@ from composer.imaging.libraries import LIBDEFLATE, PILLOW, guarded
 from composer.imaging.picture import Picture
 from composer.imaging.png_chunks import Chunk, PngHeader, pixel_data, read_chunks, read_header
 from composer.imaging.raster import grey
+from composer.imaging.recipe import PLAIN, Recipe
 from composer.imaging.refusal import Reason, Refusal
 
 
-def decode(data: bytes, facts: Facts) -> Picture:
+def decode(data: bytes, facts: Facts, _: Recipe = PLAIN) -> Picture:
     """Decode a PNG of any bit depth and colour type.
 
     Raises

@@ -90,15 +90,23 @@ def _one_channel(colour: Values, facts: Facts) -> Values:
     return luma(colour, 255)
 
 
+def is_turned(image: Image.Image) -> bool:
+    """Return whether the Exif data of ``image`` say that it lies on a side, on its head, or in a mirror."""
+    return _turn(image, Facts()) is not None
+
+
 def upright(pixels: Values, image: Image.Image, facts: Facts) -> Values:
     """Return ``pixels`` turned as the Exif data of ``image`` say."""
-    try:
-        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # Pillow raises whatever broken data provoke; the pixels are sound
-        facts.flag("exif_broken")
-        return pixels
-    turn = _UPRIGHT.get(orientation)
+    turn = _turn(image, facts)
     if turn is None:
         return pixels
     facts.flag("exif_orientation")
     return np.ascontiguousarray(turn(pixels))
+
+
+def _turn(image: Image.Image, facts: Facts) -> Callable[[Values], Values] | None:
+    try:
+        return _UPRIGHT.get(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # Pillow raises whatever broken data provoke; the pixels are sound
+        facts.flag("exif_broken")
+        return None

@@ -43,13 +43,17 @@ _FOR_16_BITS = _Precision(24, 20, np.int32, np.int64, 0)
 class Axis(NamedTuple):
     """Where the pixels of one axis of a picture come from.
 
-    ``size`` source pixels become ``scaled`` ones, of which those from ``start`` to ``stop`` are wanted.
+    ``size`` source pixels become ``scaled`` ones, of which those from ``start`` to ``stop`` are wanted. Where
+    the source is a smaller version of a film that filled no whole number of pixels, these are ``extent``; and
+    they may lie behind their places by ``offset``.
     """
 
     size: int
     scaled: int
     start: int
     stop: int
+    extent: float | None = None
+    offset: float = 0.0
 
 
 def resample(grey: Grey, down: Axis, across: Axis, white: int) -> Integers:
@@ -95,10 +99,10 @@ def _weights(axis: Axis, bits: int) -> tuple[NDArray[np.int64], NDArray[np.int32
 
     Their number is a multiple of four.
     """
-    scale = axis.size / axis.scaled
+    scale = (axis.size if axis.extent is None else axis.extent) / axis.scaled
     stretch = max(1.0, scale)
     reach = _LOBES * stretch
-    centers = (np.arange(axis.start, axis.stop) + 0.5) * scale
+    centers = (np.arange(axis.start, axis.stop) + 0.5) * scale + axis.offset
     first = np.maximum(0, np.floor(centers - reach + 0.5).astype(np.int64))
     last = np.minimum(axis.size, np.floor(centers + reach + 0.5).astype(np.int64))
     pixels = first[:, None] + np.arange(-(-int((last - first).max()) // 4) * 4)
