@@ -123,7 +123,7 @@ def jpeg_2000_frame(stream: bytes) -> Frame:
 
 
 def jpeg_2000_is_signed(stream: bytes) -> bool:
-    """Return whether a JPEG 2000 stream, for which `jpeg_2000_frame` raised nothing, has samples with a sign."""
+    """Return whether samples of a JPEG 2000 stream have a sign; `jpeg_2000_frame` must have raised nothing."""
     return bool(stream[stream.find(_START_OF_CODESTREAM) + 42] & 0x80)
 
 
