@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from composer import compose as compose_module
+from composer.attempts import Attempt, attempt
 from composer.datasets import open_datasets
 from composer.demo import chexray14
 from composer.errors import Interrupted, OutputError, UsageError
@@ -20,7 +21,7 @@ from composer.finish import finish
 from composer.imaging import Source, convert
 from composer.ledger import Ledger
 from composer.settings import Settings
-from composer.worker import OUT_OF_MEMORY, UNEXPECTED, Outcome, Task, make_image
+from composer.worker import OUT_OF_MEMORY, UNEXPECTED, Task, make_image
 from tests.composer import toys
 from tests.composer.runs import FOLDER, configured, images, interrupting, ledger_lines, run, trained, tree
 
@@ -81,7 +82,7 @@ def test_interrupted_run_goes_on_to_the_same_result(
     shutil.rmtree(tmp_path / "out")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "append", interrupting(after))
+        patch.setattr(Ledger, "append_line", interrupting(after))
         with pytest.raises(Interrupted, match="run the same command again"):
             run(settings)
     done = len(json.loads((tmp_path / "out" / FOLDER / "index.json").read_text()))
@@ -214,17 +215,17 @@ def test_image_that_kills_its_workers_is_named_and_the_others_are_written(
     settings: Settings, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     victim = trained(root)[2]
-    monkeypatch.setattr(compose_module, "make_image", functools.partial(end_process_at, victim.stem))
+    monkeypatch.setattr(compose_module, "attempt", functools.partial(end_process_at, victim.stem))
     accounts = run(settings)
     assert accounts.by_reason == {"crashed": 1}
     assert accounts.by_status["written"] == len(trained(root)) - 1
     assert failures(settings) == {victim.stem: "crashed"}
 
 
-def end_process_at(identity: str, task: Task) -> Outcome:
+def end_process_at(identity: str, task: Task) -> Attempt:
     if task.identity == identity:
         os._exit(9)
-    return make_image(task)
+    return attempt(task)
 
 
 def test_too_little_memory_is_an_outcome(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

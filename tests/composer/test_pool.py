@@ -15,6 +15,7 @@ from composer import pool as pool_module
 from composer.errors import OutputError
 from composer.limits import Cause, Limits, computing
 from composer.pool import Lost, Pool
+from composer.supply import Entry
 
 TIGHT = Limits(seconds=0.5, bytes=64 << 20)
 
@@ -203,7 +204,7 @@ def test_suspect_shares_a_worker_with_no_other_item(tmp_path: Path, monkeypatch:
     given = []
     give = pool_module._Worker.give
 
-    def spy(worker: pool_module._Worker[int | Bad], entry: pool_module._Entry[int | Bad]) -> None:
+    def spy(worker: pool_module._Worker[int | Bad], entry: Entry[int | Bad]) -> None:
         given.append((entry.losses, [other.losses for other in worker.entries]))
         give(worker, entry)
 
