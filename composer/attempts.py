@@ -68,7 +68,8 @@ def line_of(outcome: Outcome, recipe: str) -> bytes:
     recipe
         Digest of the recipe by which the image was made.
     """
-    facts = outcome.facts.as_dict() if outcome.facts else {}
+    # Not `as_dict`, which copies what is written down at once.
+    facts = {name: getattr(outcome.facts, name) for name in _NOTHING_FOUND} if outcome.facts else {}
     status = _status(outcome)
     if status != Status.WRITTEN:
         facts = {name: fact for name, fact in facts.items() if fact != _NOTHING_FOUND[name]}
