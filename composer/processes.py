@@ -91,8 +91,7 @@ class WorkerProcess:
     def start(self) -> None:
         """Take note of the first message."""
         self.started = True
-        assert self._process.pid is not None
-        self._watch.start(self._process.pid)
+        self._watch.start(self.pid)
 
     def watch(self) -> None:
         """Kill the process if it exceeds a limit; what it answered before still comes, then the end."""
@@ -108,6 +107,12 @@ class WorkerProcess:
     def join(self, seconds: float) -> None:
         """Wait for the end of the process."""
         self._process.join(seconds)
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        assert self._process.pid is not None
+        return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
