@@ -55,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--images", type=int, default=50_000)
+    parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
     print("workers                images  driver, µs an image  images a second")
@@ -69,6 +69,13 @@ def main() -> None:
     runs = [_in_a_process("work") for _ in range(arguments.runs)]
     for key in runs[0]:
         print(f"{key:36} {statistics.median(run[key] for run in runs):8.3g}")
+    # In turns, so that both have the same from a machine that others use.
+    pairs = [(_in_a_process("convert", 1), _in_a_process("convert", 2)) for _ in range(arguments.runs)]
+    for key in pairs[0][0]:
+        one, two = (statistics.median(pair[place][key] for pair in pairs) for place in (0, 1))
+        print(f"{key + ', of 1 and 2 workers':36} {one:8.3g} {two:8.3g}")
+    gain = statistics.median(one["seconds"] / two["seconds"] for one, two in pairs)
+    print(f"{'times as fast, 2 as 1':36} {gain:8.2f}")
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
 
 
@@ -131,18 +138,31 @@ def work() -> None:
         workers += [_started()]
         found = {"first worker ready, s": first, "next, s": time.perf_counter() - start}
         found["MB (PSS) at the start"] = _megabytes(workers)
-        threads, times = 0, []
+        threads = 0
         for task in tasks * 5:
             for worker in workers:
                 worker.send(task)
             for worker in workers:
                 while not worker.pipe.poll(0.005):
                     threads = max(threads, *map(_threads, workers))
-                times.append(worker.receive()[1].processor)
+                worker.receive()
         found |= {"MB (PSS) after the films": _megabytes(workers), "threads": threads}
-        found |= {"processor ms of a film": 1000 * statistics.mean(times)}
         end(workers)
     print(json.dumps(found))
+
+
+def convert(workers: int) -> None:
+    """Let workers make films, and print what that took."""
+    with tempfile.TemporaryDirectory() as folder, Pool(attempt, workers, WARM) as pool:
+        films = [
+            task._replace(target=str(Path(folder) / f"out{number}.jpg"))
+            for number, task in enumerate(_films(Path(folder)) * 12)
+        ]
+        list(pool.map(films[: 2 * workers]))
+        list(pool.map(films))
+        usage = pool.usage
+    found = {"seconds": usage.seconds, "processor ms of a film": 1000 * usage.processor / len(films)}
+    print(json.dumps(found | {"% of waiting": 100 * usage.waited / usage.available}))
 
 
 def _films(folder: Path) -> list[Task]:

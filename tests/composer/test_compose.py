@@ -14,6 +14,7 @@ from PIL import Image
 
 from composer import compose as compose_module
 from composer.attempts import Attempt, attempt
+from composer.commands.compose import compose_and_report
 from composer.datasets import open_datasets
 from composer.demo import chexray14
 from composer.errors import Interrupted, OutputError, UsageError
@@ -63,13 +64,23 @@ def test_second_run_does_nothing(settings: Settings) -> None:
     assert ledger_lines(settings) == lines
 
 
+def test_run_says_where_its_time_went_unless_it_made_nothing(
+    settings: Settings, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compose_and_report(settings, [], quiet=True)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "ms an image" in line]
+    assert "waiting" in line
+    compose_and_report(settings, [], quiet=True)
+    assert "ms an image" not in capsys.readouterr().out
+
+
 def test_number_of_workers_changes_no_byte(tmp_path: Path, root: Path) -> None:
     trees = []
-    for workers in (1, 3):
+    for workers in (1, 2, 3):
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
         run(configured(tmp_path / "out", root), workers)
         trees.append(tree(tmp_path / "out"))
-    assert trees[0] == trees[1]
+    assert trees[0] == trees[1] == trees[2]
 
 
 @pytest.mark.parametrize("after", [1, 3])
