@@ -4,37 +4,38 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-
-import pyarrow as pa
-from tqdm import tqdm
 
 from composer.accounts import Accounts
+from composer.attempts import attempt
 from composer.datasets import Dataset
 from composer.errors import OutputError
 from composer.finish import finish
 from composer.guard import Guarded, fingerprint_held_out
 from composer.hold import Hold
 from composer.interruption import Interruption, postponed_interrupts
-from composer.ledger import Ledger
 from composer.lock import LockLost
+from composer.making import Making, make_images
 from composer.overlap.moves import Folds, folds_before
 from composer.overlap.settle import settle
 from composer.plan import write_plan
-from composer.pool import Lost, Pool
+from composer.pool import Pool
+from composer.profile import Work
 from composer.request import EVERYTHING, Request, to_make
-from composer.space import Space
-from composer.tasks import left_out_by_tables, lost_image, tasks
 from composer.twins.held_out import HeldOutFile
-from composer.worker import WARM, Outcome, Task, make_image
+from composer.worker import WARM
 
 log = logging.getLogger(__name__)
 
 
 def compose(
-    datasets: Sequence[Dataset], workers: int, *, progress: bool, request: Request = EVERYTHING
+    datasets: Sequence[Dataset],
+    workers: int,
+    *,
+    progress: bool,
+    request: Request = EVERYTHING,
+    works: list[Work] | None = None,
 ) -> list[Accounts]:
     """Write what is missing of each dataset, and its index; return the accounts in the same order.
 
@@ -48,6 +49,8 @@ def compose(
         How many processes convert images.
     progress
         Whether to show a bar.
+    works
+        What was done for each dataset is added here.
 
     Raises
     ------
@@ -57,6 +60,7 @@ def compose(
         After Ctrl-C; the index of what is done has been written.
     """
     accounts = []
+    works = [] if works is None else works
     collection = datasets[0].folder.path.parent
     with postponed_interrupts() as interruption, Hold(datasets) as hold:
         before = folds_before(collection)
@@ -65,13 +69,15 @@ def compose(
             if not dataset.is_redone:
                 _begin(dataset)
         held_out = fingerprint_relatives(datasets, workers, interruption, progress=progress)
-        with Pool(make_image, workers, WARM) as pool:
+        with Pool(attempt, workers, WARM) as pool:
             for dataset in datasets:
                 interruption.check()
                 if dataset.is_redone:
                     _begin(dataset)
-                run = _Run(dataset, pool, workers, hold, interruption, held_out.get(dataset.name))
-                accounts.append(_compose(run, request, progress=progress))
+                making = Making(dataset, pool, workers, hold, interruption, held_out.get(dataset.name))
+                work, counted = _compose(making, request, progress=progress)
+                works.append(work)
+                accounts.append(counted)
         interruption.check()
         settle_folds(datasets, workers, before, interruption, hold, progress=progress)
     return accounts
@@ -111,18 +117,6 @@ def settle_folds(
         log.warning("%s", message)
 
 
-@dataclass(frozen=True)
-class _Run:
-    """What it takes to write the images of a dataset, and what may end that early."""
-
-    dataset: Dataset
-    pool: Pool[Task, Outcome]
-    workers: int
-    hold: Hold
-    interruption: Interruption
-    held_out: HeldOutFile | None
-
-
 def fingerprint_relatives(
     datasets: Sequence[Dataset], workers: int, interruption: Interruption, *, progress: bool
 ) -> dict[str, HeldOutFile]:
@@ -147,21 +141,22 @@ def _begin(dataset: Dataset) -> None:
         finish(dataset)
 
 
-def _compose(run: _Run, request: Request, *, progress: bool) -> Accounts:
+def _compose(making: Making, request: Request, *, progress: bool) -> tuple[Work, Accounts]:
+    dataset = making.dataset
     try:
-        _check_there(run.dataset)
-        _write_images(run, to_make(run.dataset, request), progress=progress)
+        _check_there(dataset)
+        work = make_images(making, to_make(dataset, request), progress=progress)
     except LockLost:
         # The folder is another run's now.
         raise
     except OutputError:
         # Where there still is room, the index of what is done.
         with suppress(OutputError):
-            _check_there(run.dataset)
-            finish(run.dataset)
+            _check_there(dataset)
+            finish(dataset)
         raise
-    _check_there(run.dataset)
-    return finish(run.dataset, prune=request.prune)
+    _check_there(dataset)
+    return work, finish(dataset, prune=request.prune)
 
 
 def _check_there(dataset: Dataset) -> None:
@@ -174,51 +169,3 @@ def _check_there(dataset: Dataset) -> None:
             f"{plan} is gone ({os.strerror(error.errno or 0)}): was the disk unmounted? Bring it back, then "
             "run the same command again"
         ) from error
-
-
-def _write_images(run: _Run, rows: pa.Table, *, progress: bool) -> None:
-    folder = run.dataset.folder
-    folder.make_image_folders(rows["number"].to_pylist())
-    waiting = _Waiting(run, tasks(run.dataset, rows, run.held_out))
-    failed = 0
-    with (
-        Ledger(folder.ledger, run.dataset.recipe.digest) as ledger,
-        tqdm(total=rows.num_rows, desc=run.dataset.name, unit="img", disable=not progress) as bar,
-    ):
-        for left_out in left_out_by_tables(run.dataset):
-            ledger.append(left_out)
-        for task, result in run.pool.map(waiting):
-            run.hold.check()
-            outcome = lost_image(task, result) if isinstance(result, Lost) else result
-            ledger.append(outcome)
-            waiting.space.note(outcome.bytes)
-            failed += outcome.reason is not None
-            bar.set_postfix(failed=failed, refresh=False)
-            bar.update()
-    if waiting.error is not None:
-        raise waiting.error
-
-
-class _Waiting:
-    """The tasks that were not begun yet: no more of them when the run is to end, or the disk is nearly full.
-
-    What is in flight then is finished first; ``error`` says afterwards why there were no more.
-    """
-
-    def __init__(self, run: _Run, items: Iterator[Task]) -> None:
-        self._run = run
-        self._items = items
-        # The pool holds two items of each worker; as many again may be drawn between two looks.
-        self.space = Space(run.dataset.folder.path, run.dataset.folder.ledger, in_flight=4 * run.workers)
-        self.error: OutputError | None = None
-
-    def __iter__(self) -> Iterator[Task]:
-        for item in self._items:
-            if self._run.interruption.requested:
-                return
-            try:
-                self.space.check()
-            except OutputError as error:
-                self.error = error
-                return
-            yield item

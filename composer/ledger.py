@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import time
@@ -18,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from composer.attempts import line_of
 from composer.errors import OutputError
-from composer.imaging import Facts, Reason
+from composer.imaging import Facts
 from composer.json_lines import cut_torn_line, read_blocks, read_lines
 from composer.status import Status
 from composer.storage import atomic_write
@@ -77,9 +77,6 @@ _KEYS = ("identity", "number", "status")
 _STATUSES = pa.array([Status.WRITTEN, Status.LEFT_OUT, Status.FAILED, Status.MISSING], pa.string())
 
 
-_NOTHING_FOUND = Facts().as_dict()
-
-
 class Ledger:
     """An open ledger to append to, as a context manager.
 
@@ -111,6 +108,7 @@ class Ledger:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
             cut_torn_line(path)
             self._file = path.open("ab", buffering=0)
+            self._size = self._file.seek(0, os.SEEK_END)
         except OSError as error:
             raise OutputError.not_writable(path, error) from error
 
@@ -127,33 +125,13 @@ class Ledger:
             raise OutputError.not_writable(self._path, failure) from failure
 
     def append(self, outcome: Outcome) -> None:
-        """Add the line of one attempt.
+        """Add the line of one attempt."""
+        self.append_line(line_of(outcome, self._recipe))
 
-        Facts that say nothing (None, no flags) are left out, and those of a failure that were not reached.
-        """
-        facts = outcome.facts.as_dict() if outcome.facts else {}
-        if _status(outcome) != Status.WRITTEN:
-            facts = {name: fact for name, fact in facts.items() if fact != _NOTHING_FOUND[name]}
-        line = {
-            "identity": outcome.identity,
-            "number": outcome.number,
-            "carrier": outcome.carrier,
-            "file": outcome.file,
-            "recipe": self._recipe,
-            "status": _status(outcome),
-            "reason": outcome.reason,
-            "message": outcome.message,
-            "bytes": outcome.bytes,
-            "sha256": outcome.sha256,
-            "rule": outcome.rule,
-            "twin": outcome.twin,
-            "twin_split": outcome.twin_split,
-            "guard": outcome.guard,
-            **facts,
-        }
-        said = {name: value for name, value in line.items() if value is not None and value != []}
+    def append_line(self, line: bytes) -> None:
+        """Add a line that was made by `composer.attempts.line_of`, of this ledger's recipe."""
         try:
-            self._write(json.dumps(said, ensure_ascii=False).encode() + b"\n")
+            self._write(line)
             if time.monotonic() - self._flushed >= FLUSH_SECONDS:
                 os.fsync(self._file.fileno())
                 self._flushed = time.monotonic()
@@ -161,7 +139,6 @@ class Ledger:
             raise OutputError.not_writable(self._path, error) from error
 
     def _write(self, line: bytes) -> None:
-        start = self._file.seek(0, os.SEEK_END)
         rest = memoryview(line)
         try:
             # On a disk that is nearly full a call may take a part of the line.
@@ -170,16 +147,9 @@ class Ledger:
         except BaseException:
             # Where this fails too, the next ledger cuts the line off.
             with suppress(OSError):
-                self._file.truncate(start)
+                self._file.truncate(self._size)
             raise
-
-
-def _status(outcome: Outcome) -> Status:
-    if outcome.rule is not None:
-        return Status.LEFT_OUT
-    if outcome.reason is None:
-        return Status.WRITTEN
-    return Status.MISSING if outcome.reason == Reason.MISSING else Status.FAILED
+        self._size += len(line)
 
 
 def read_ledger(path: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -> pa.Table:

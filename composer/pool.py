@@ -8,11 +8,9 @@ the item that it had in hand; and no item holds a worker for ever, or takes the 
 from __future__ import annotations
 
 import collections
-import itertools
 import selectors
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Generic, Self, TypeVar
@@ -20,15 +18,14 @@ from typing import Generic, Self, TypeVar
 from composer import processes
 from composer.errors import OutputError
 from composer.limits import LIMITS, Cause, Limits
+from composer.supply import Entry, Supply
+from composer.usage import Spent, Usage
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # One item in hand and one waiting in the pipe, so that no worker waits for the driver.
 _DEPTH = 2
-# An item is to blame for the second worker that crashes on it or exceeds a limit: one may have been stopped
-# from outside. SIGKILL says nothing of the item, unless it meets every worker that has it in hand.
-_FAULTS, _LOSSES = 2, 5
 # So many workers in a row that die before their first word mean that none can live here.
 _FAILED_STARTS = 5
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -50,27 +47,13 @@ class Lost:
     exit_code: int | None
 
 
-@dataclass(slots=True)
-class _Entry(Generic[Item]):
-    """An item, how many workers were lost with it in hand, and how many of these by a fault of theirs."""
-
-    item: Item
-    losses: int = 0
-    faults: int = 0
-
-    def blame(self, cause: Cause) -> bool:
-        """Count a loss; return whether the item is to blame for it."""
-        self.losses += 1
-        self.faults += cause is not Cause.KILLED
-        return self.faults >= _FAULTS or self.losses >= _LOSSES
-
-
 class _Worker(processes.WorkerProcess, Generic[Item]):
-    """A process and the entries it was given, oldest first."""
+    """A process and the entries it was given, oldest first; ``is_new`` before its first answer of a round."""
 
     def __init__(self, function: Callable[[Item], object], preload: Sequence[str], limits: Limits) -> None:
         super().__init__(function, preload, limits)
-        self.entries: collections.deque[_Entry[Item]] = collections.deque()
+        self.entries: collections.deque[Entry[Item]] = collections.deque()
+        self.is_new = True
 
     def takes(self, depth: int) -> bool:
         """Return whether it has room for one more beside ``depth`` entries: none beside a suspect."""
@@ -80,36 +63,9 @@ class _Worker(processes.WorkerProcess, Generic[Item]):
             and not (self.entries and self.entries[0].losses)
         )
 
-    def give(self, entry: _Entry[Item]) -> None:
+    def give(self, entry: Entry[Item]) -> None:
         self.entries.append(entry)
-        # A broken pipe means that the process has died, which the next look at the pipe will show.
-        with suppress(BrokenPipeError, ConnectionResetError):
-            self.pipe.send(entry.item)
-
-
-class _Supply(Generic[Item]):
-    """The entries that wait: those to be done again, suspects first, then new ones."""
-
-    def __init__(self, items: Iterable[Item]) -> None:
-        self._new = (_Entry(item) for item in items)
-        self._again: collections.deque[_Entry[Item]] = collections.deque()
-        self._open = True
-
-    def draw(self, *, alone: bool) -> _Entry[Item] | None:
-        """Return the next entry, a suspect only for a worker that holds nothing else."""
-        if not self._open:
-            return None
-        if self._again and (alone or not self._again[0].losses):
-            return self._again.popleft()
-        return next(self._new, None)
-
-    def take_back(self, entries: Iterable[_Entry[Item]]) -> None:
-        for entry in entries:
-            self._again.appendleft(entry) if entry.losses else self._again.append(entry)
-
-    def close(self) -> None:
-        """Let nothing more be drawn."""
-        self._open = False
+        self.send(entry.item)
 
 
 class Pool(Generic[Item, Result]):
@@ -126,6 +82,11 @@ class Pool(Generic[Item, Result]):
         function.
     limits
         What one item may take; time counts inside of `composer.limits.computing` alone.
+
+    Attributes
+    ----------
+    usage
+        Of the last round, up to its last answer.
     """
 
     def __init__(
@@ -143,6 +104,10 @@ class Pool(Generic[Item, Result]):
         self._selector = selectors.DefaultSelector()
         self._failed_starts = 0
         self._looked = monotonic()
+        self._held = 0
+        # Whether a worker may have no item while another has two.
+        self._uneven = True
+        self.usage = Usage()
 
     def __enter__(self) -> Self:
         processes.start_fork_server(self._preload)
@@ -165,15 +130,17 @@ class Pool(Generic[Item, Result]):
         Exception
             The first that the function raised, when the items that were held then are finished.
         """
-        supply = _Supply(items)
+        supply = Supply(items)
         errors: list[BaseException] = []
+        self._begin_round()
+        start = monotonic()
         try:
-            while self._feed(supply):
+            while self._even_out(supply):
                 self._look()
-                for key, _ in self._selector.select(_SECONDS_BETWEEN_LOOKS):
+                for key, _ in self._selector.select(0 if self._uneven else _SECONDS_BETWEEN_LOOKS):
                     worker: _Worker[Item] = key.data
                     try:
-                        answer = worker.pipe.recv()
+                        message = worker.receive()
                     except (EOFError, OSError):
                         yield from self._bury(worker, supply)
                         continue
@@ -181,35 +148,73 @@ class Pool(Generic[Item, Result]):
                         worker.start()
                         self._failed_starts = 0
                         continue
-                    item = worker.entries.popleft().item
+                    item, answer = self._take(worker, message)
                     if isinstance(answer, BaseException):
                         errors.append(answer)
                         supply.close()
-                    else:
+                    # Before anything is done with the answer, so that the worker does not wait for that.
+                    self._fill(worker, supply)
+                    if not isinstance(answer, BaseException):
                         yield item, answer
         finally:
+            self.usage.end(monotonic() - start)
             # Whoever stops listening gives up what is in flight.
             self._remove([worker for worker in self._workers if worker.entries], at_once=True)
         if errors:
             raise errors[0]
 
-    def _feed(self, supply: _Supply[Item]) -> bool:
-        """Fill up every worker, starting new ones while there are items; return whether any is busy."""
-        for depth, place in itertools.product(range(_DEPTH), range(self._size)):
-            if place < len(self._workers) and not self._workers[place].takes(depth):
-                continue
-            entry = supply.draw(alone=depth == 0)
-            if entry is None:
-                break
-            if place == len(self._workers):
-                self._start()
-            self._workers[place].give(entry)
-        return any(worker.entries for worker in self._workers)
+    def _begin_round(self) -> None:
+        self.usage = Usage(workers=len(self._workers))
+        self._uneven = True
+        self._held = 0
+        for worker in self._workers:
+            worker.is_new = True
 
-    def _start(self) -> None:
+    def _even_out(self, supply: Supply[Item]) -> bool:
+        """Give an item to each worker that has none, then a second, where that is due.
+
+        While there are items, one more worker is started at each call, not all that lack: those that are
+        there need not wait for that.
+
+        Returns
+        -------
+        Whether an answer, or the end of a worker, is still to come.
+        """
+        if self._uneven:
+            for worker in self._workers:
+                self._fill(worker, supply)
+            if len(self._workers) < self._size and (entry := supply.draw(alone=True)):
+                self._give(self._start(), entry)
+            else:
+                self._uneven = False
+                for worker in self._workers:
+                    self._fill(worker, supply)
+        # One that was killed as it gave its last answer is replaced when its pipe has ended.
+        return self._held > 0 or any(worker.ended_for for worker in self._workers)
+
+    def _fill(self, worker: _Worker[Item], supply: Supply[Item]) -> None:
+        """Give a worker what it has room for: no second item while another may have none."""
+        depth = 0 if self._uneven else _DEPTH - 1
+        while worker.takes(depth) and (entry := supply.draw(alone=not worker.entries)):
+            self._give(worker, entry)
+
+    def _give(self, worker: _Worker[Item], entry: Entry[Item]) -> None:
+        self._held += 1
+        worker.give(entry)
+
+    def _take(self, worker: _Worker[Item], message: tuple[Result, Spent]) -> tuple[Item, Result]:
+        answer, spent = message
+        self._held -= 1
+        self.usage.add(spent, first=worker.is_new)
+        worker.is_new = False
+        return worker.entries.popleft().item, answer
+
+    def _start(self) -> _Worker[Item]:
         worker = _Worker[Item](self._function, self._preload, self._limits)
         self._workers.append(worker)
         self._selector.register(worker.pipe, selectors.EVENT_READ, worker)
+        self.usage.workers = max(self.usage.workers, len(self._workers))
+        return worker
 
     def _remove(self, workers: Sequence[_Worker[Item]], *, at_once: bool = False) -> None:
         for worker in workers:
@@ -226,9 +231,11 @@ class Pool(Generic[Item, Result]):
                 worker.watch()
         self._looked = monotonic()
 
-    def _bury(self, worker: _Worker[Item], supply: _Supply[Item]) -> Iterator[tuple[Item, Lost]]:
+    def _bury(self, worker: _Worker[Item], supply: Supply[Item]) -> Iterator[tuple[Item, Lost]]:
         """Take a dead worker out; what it held is done again, unless it is to blame."""
         self._remove([worker])
+        self._held -= len(worker.entries)
+        self._uneven = True
         exit_code = worker.exit_code
         if not worker.started:
             self._failed_starts += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -11,11 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import connection, forkserver, get_context, parent_process, resource_tracker
 from multiprocessing.context import ForkServerProcess
-from time import monotonic
+from time import monotonic, perf_counter, process_time
 from typing import Any
 
 from composer.errors import OutputError
 from composer.limits import Cause, Limits, Watch, tell
+from composer.usage import Spent
 
 _SECONDS_TO_END = 10
 # What ends a command. A terminal and Slurm send these to the whole group; it is the driver that decides.
@@ -36,7 +38,8 @@ class _Process(ForkServerProcess):
 class WorkerProcess:
     """A process that applies a function to what it is sent, and the driver's end of its pipe.
 
-    Its first message says that it has started, each further one is an answer: the result, or the exception.
+    Its first message says that it has started, each further one is an answer: the result, or the exception,
+    and what the time went into.
 
     Parameters
     ----------
@@ -75,11 +78,20 @@ class WorkerProcess:
         # With the driver's copy closed, the death of the process shows as the end of the pipe.
         theirs.close()
 
+    def send(self, item: object) -> None:
+        """Give it an item."""
+        # A broken pipe means that the process has died, which the next look at the pipe will show.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.pipe.send_bytes(_packed(item))
+
+    def receive(self) -> Any:  # noqa: ANN401 - whatever the function returns
+        """Return its next message; raise EOFError or OSError when it has died."""
+        return _unpacked(self.pipe.recv_bytes())
+
     def start(self) -> None:
         """Take note of the first message."""
         self.started = True
-        assert self._process.pid is not None
-        self._watch.start(self._process.pid)
+        self._watch.start(self.pid)
 
     def watch(self) -> None:
         """Kill the process if it exceeds a limit; what it answered before still comes, then the end."""
@@ -95,6 +107,12 @@ class WorkerProcess:
     def join(self, seconds: float) -> None:
         """Wait for the end of the process."""
         self._process.join(seconds)
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        assert self._process.pid is not None
+        return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
@@ -181,15 +199,27 @@ def _serve(function: Callable[[Any], Any], pipe: connection.Connection, begun: c
     threading.Thread(target=_end_with_driver, daemon=True).start()
     # The pipe also breaks when the driver is killed: there is nobody left to answer.
     with suppress(EOFError, OSError):
-        pipe.send(True)
+        pipe.send_bytes(_packed(None))
+        done = perf_counter()
         while True:
-            item = pipe.recv()
+            item = _unpacked(pipe.recv_bytes())
+            start, processor = perf_counter(), process_time()
             try:
                 answer = function(item)
             except Exception as error:
                 # The driver raises it.
                 answer = error
-            pipe.send(answer)
+            waited, done = start - done, perf_counter()
+            pipe.send_bytes(_packed((answer, Spent(waited, done - start, process_time() - processor))))
+
+
+def _packed(message: object) -> bytes:
+    # `Connection.send` takes twice as long: it makes a pickler in Python for what only processes can share.
+    return pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+
+
+def _unpacked(data: bytes) -> Any:  # noqa: ANN401 - whatever was packed
+    return pickle.loads(data)  # noqa: S301 - from a process of ours
 
 
 def _end_with_driver() -> None:

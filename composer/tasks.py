@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -9,10 +10,11 @@ import pyarrow.compute as pc
 
 from composer.datasets import Dataset
 from composer.folder import image_name
+from composer.imaging import Source
 from composer.ledger import read_ledger
 from composer.limits import LIMITS, Cause
 from composer.pool import Lost
-from composer.records import SOURCE_COLUMNS, source_of
+from composer.records import SOURCE_COLUMNS
 from composer.status import Status
 from composer.twins.held_out import HeldOutFile, held_out_by
 from composer.worker import CRASHED, OUT_OF_MEMORY, TIMED_OUT, Outcome, Task
@@ -23,14 +25,16 @@ def tasks(dataset: Dataset, rows: pa.Table, held_out: HeldOutFile | None = None)
 
     The films of the file ``held_out`` are not to be written again.
     """
-    for batch in rows.select(["number", "identity", "carrier", *SOURCE_COLUMNS]).to_batches(
-        max_chunksize=10_000
-    ):
-        for row in batch.to_pylist():
-            target = dataset.folder.path / image_name(row["number"], dataset.recipe.extension)
-            source = source_of(dataset.processor.root, row)
-            names = row["number"], row["identity"], row["carrier"], row["source"]
-            yield Task(*names, source, str(target), dataset.recipe, held_out)
+    # Paths are joined as text: to make them of parts takes as long as all the rest.
+    root, folder = (os.path.join(path, "") for path in (dataset.processor.root, dataset.folder.path))  # noqa: PTH118
+    chosen = rows.select(["number", "identity", "carrier", *SOURCE_COLUMNS])
+    # In pieces that take some milliseconds: the workers have two images each meanwhile.
+    for batch in chosen.to_batches(max_chunksize=1000):
+        for number, identity, carrier, file, *place in zip(*map(pa.Array.to_pylist, batch), strict=True):
+            offset, size, zipped, bits, sha256 = place
+            source = Source(root + file, offset, size, bool(zipped), bits, sha256)
+            target = folder + image_name(number, dataset.recipe.extension)
+            yield Task(number, identity, carrier, file, source, target, dataset.recipe, held_out)
 
 
 _RULE = held_out_by("")

@@ -7,6 +7,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import NamedTuple
 
 from composer.imaging import Conversion, Facts, Recipe, Refusal, Source, load, pixels_of, write_pixels
 from composer.limits import computing
@@ -25,8 +26,7 @@ _TOO_LITTLE_MEMORY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """One image to make: its number, identity and carrier, the source, the file to write, and the recipe.
 
     ``file`` is the source's path as the plan has it, relative to the root. ``held_out`` are the films that

@@ -15,8 +15,9 @@ from composer.contact_sheet import MAXIMUM_PICTURES, write_contact_sheet
 from composer.datasets import check_free, open_datasets
 from composer.errors import UsageError
 from composer.finish import sample_index
+from composer.profile import Work, profile
 from composer.request import EVERYTHING, Request
-from composer.settings import Settings, load_settings
+from composer.settings import Settings, load_settings, usable_cores
 from composer.status import Status
 from composer.unconfigured import delete_unconfigured, unconfigured
 
@@ -74,8 +75,9 @@ def compose_and_report(
         for name in unconfigured(settings):
             log.warning("%s is in the collection but not in the configuration: it stays as it is", name)
     progress = sys.stderr.isatty() and not quiet
-    accounts = compose(datasets, settings.num_workers, progress=progress, request=request)
-    exit_code = report(accounts, settings)
+    works: list[Work] = []
+    accounts = compose(datasets, settings.num_workers, progress=progress, request=request, works=works)
+    exit_code = report(accounts, settings, works)
     if sheets is not None and request.limit is not None:
         for dataset in datasets:
             path = sheets / f"contact-sheet-{dataset.name}.png"
@@ -85,9 +87,11 @@ def compose_and_report(
     return exit_code
 
 
-def report(accounts: Sequence[Accounts], settings: Settings) -> int:
-    """Print the closing table and return the exit code that the accounts call for."""
+def report(accounts: Sequence[Accounts], settings: Settings, works: Sequence[Work] = ()) -> int:
+    """Print the closing table and where the time went; return the exit code that the accounts call for."""
     print(closing_table(accounts))
+    if (where := profile(works, usable_cores())) is not None:
+        print(f"\n{where}")
     print(f"\ncollection: {settings.machex_path}")
     counted = [Status.FAILED] if settings.allow_missing else [Status.FAILED, Status.MISSING]
     trouble = [each for each in accounts if any(each.by_status[status] for status in counted)]

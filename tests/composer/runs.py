@@ -13,7 +13,6 @@ from composer.datasets import open_datasets
 from composer.ledger import Ledger
 from composer.request import EVERYTHING, Request
 from composer.settings import Settings
-from composer.worker import Outcome
 from tests.composer import toys
 
 FOLDER = "chex-ray14"
@@ -53,15 +52,15 @@ def trained(root: Path) -> list[Path]:
     return [path for path in images(root) if path.name in names]
 
 
-def interrupting(after: int) -> Callable[[Ledger, Outcome], None]:
-    """Return a ledger's ``append`` during which Ctrl-C is pressed once, after some lines."""
-    true_append, lines = Ledger.append, 0
+def interrupting(after: int) -> Callable[[Ledger, bytes], None]:
+    """Return a ledger's ``append_line`` during which Ctrl-C is pressed once, after some lines."""
+    true_append, lines = Ledger.append_line, 0
 
-    def append(ledger: Ledger, outcome: Outcome) -> None:
+    def append_line(ledger: Ledger, line: bytes) -> None:
         nonlocal lines
         lines += 1
         if lines == after:
             os.kill(os.getpid(), signal.SIGINT)
-        true_append(ledger, outcome)
+        true_append(ledger, line)
 
-    return append
+    return append_line

@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 from composer import compose as compose_module
+from composer.attempts import Attempt, attempt
+from composer.commands.compose import compose_and_report
 from composer.datasets import open_datasets
 from composer.demo import chexray14
 from composer.errors import Interrupted, OutputError, UsageError
@@ -20,7 +22,7 @@ from composer.finish import finish
 from composer.imaging import Source, convert
 from composer.ledger import Ledger
 from composer.settings import Settings
-from composer.worker import OUT_OF_MEMORY, UNEXPECTED, Outcome, Task, make_image
+from composer.worker import OUT_OF_MEMORY, UNEXPECTED, Task, make_image
 from tests.composer import toys
 from tests.composer.runs import FOLDER, configured, images, interrupting, ledger_lines, run, trained, tree
 
@@ -62,13 +64,23 @@ def test_second_run_does_nothing(settings: Settings) -> None:
     assert ledger_lines(settings) == lines
 
 
+def test_run_says_where_its_time_went_unless_it_made_nothing(
+    settings: Settings, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compose_and_report(settings, [], quiet=True)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "ms an image" in line]
+    assert "waiting" in line
+    compose_and_report(settings, [], quiet=True)
+    assert "ms an image" not in capsys.readouterr().out
+
+
 def test_number_of_workers_changes_no_byte(tmp_path: Path, root: Path) -> None:
     trees = []
-    for workers in (1, 3):
+    for workers in (1, 2, 3):
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
         run(configured(tmp_path / "out", root), workers)
         trees.append(tree(tmp_path / "out"))
-    assert trees[0] == trees[1]
+    assert trees[0] == trees[1] == trees[2]
 
 
 @pytest.mark.parametrize("after", [1, 3])
@@ -81,7 +93,7 @@ def test_interrupted_run_goes_on_to_the_same_result(
     shutil.rmtree(tmp_path / "out")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "append", interrupting(after))
+        patch.setattr(Ledger, "append_line", interrupting(after))
         with pytest.raises(Interrupted, match="run the same command again"):
             run(settings)
     done = len(json.loads((tmp_path / "out" / FOLDER / "index.json").read_text()))
@@ -214,17 +226,17 @@ def test_image_that_kills_its_workers_is_named_and_the_others_are_written(
     settings: Settings, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     victim = trained(root)[2]
-    monkeypatch.setattr(compose_module, "make_image", functools.partial(end_process_at, victim.stem))
+    monkeypatch.setattr(compose_module, "attempt", functools.partial(end_process_at, victim.stem))
     accounts = run(settings)
     assert accounts.by_reason == {"crashed": 1}
     assert accounts.by_status["written"] == len(trained(root)) - 1
     assert failures(settings) == {victim.stem: "crashed"}
 
 
-def end_process_at(identity: str, task: Task) -> Outcome:
+def end_process_at(identity: str, task: Task) -> Attempt:
     if task.identity == identity:
         os._exit(9)
-    return make_image(task)
+    return attempt(task)
 
 
 def test_too_little_memory_is_an_outcome(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

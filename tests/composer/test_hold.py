@@ -122,3 +122,23 @@ def test_lock_that_was_lost_is_left_to_its_new_holder(settings: Settings) -> Non
             pass
         lock_of(settings).write_text("another's")
     assert lock_of(settings).read_text() == "another's"
+
+
+def test_locks_are_looked_at_ten_times_a_second_and_after_a_sleep(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+    clock = iter([1000.0, 1000.05, 1000.11, 1000.12, 1400.0, 900.0, 900.01])
+    times: list[float] = []
+
+    def tick() -> float:
+        times.append(next(clock))
+        return times[-1]
+
+    with Hold(open_datasets(settings)) as hold, monkeypatch.context() as patch:
+        patch.setattr(FolderLock, "check", lambda _: looks.append(times[-1]))
+        patch.setattr("composer.hold.time.time", tick)
+        for _ in range(7):
+            hold.check()
+    # The clock of a machine may also be set back.
+    assert looks == [1000.0, 1000.11, 1400.0, 900.0]

@@ -15,8 +15,12 @@ from composer import pool as pool_module
 from composer.errors import OutputError
 from composer.limits import Cause, Limits, computing
 from composer.pool import Lost, Pool
+from composer.supply import Entry
+from composer.usage import Spent
 
 TIGHT = Limits(seconds=0.5, bytes=64 << 20)
+
+Worker = pool_module._Worker[int]
 
 
 class Bad(NamedTuple):
@@ -203,7 +207,7 @@ def test_suspect_shares_a_worker_with_no_other_item(tmp_path: Path, monkeypatch:
     given = []
     give = pool_module._Worker.give
 
-    def spy(worker: pool_module._Worker[int | Bad], entry: pool_module._Entry[int | Bad]) -> None:
+    def spy(worker: pool_module._Worker[int | Bad], entry: Entry[int | Bad]) -> None:
         given.append((entry.losses, [other.losses for other in worker.entries]))
         give(worker, entry)
 
@@ -323,3 +327,50 @@ def test_fork_server_that_was_killed_is_replaced_by_one_like_it(tmp_path: Path) 
         for pid in after:
             os.kill(pid, signal.SIGTERM)
         assert list(pool.map([0])) == [(0, after)]
+
+
+def test_slow_items_keep_no_other_worker_idle() -> None:
+    with Pool(slow_if_odd, 4) as pool:
+        order = [item for item, _ in pool.map([1, 3, 5, *range(2, 102, 2)])]
+    # But for one that may wait behind each slow one, the fourth worker has done all others meanwhile.
+    assert min(map(order.index, (1, 3, 5))) >= 47
+
+
+def test_no_worker_has_two_items_while_another_has_none() -> None:
+    with Pool(slow_if_odd, 3) as pool:
+        order = [item for item, _ in pool.map([1, 2, 3])]
+        assert pool.usage.workers == 3
+    assert order[0] == 2
+
+
+def test_worker_that_is_killed_as_it_gives_its_last_answer_does_not_end_the_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    take = Pool._take
+    killed: list[Worker] = []
+
+    def take_and_kill(pool: Pool[int, int], worker: Worker, message: tuple[int, Spent]) -> tuple[int, int]:
+        if not killed:
+            killed.append(worker)
+            worker.ended_for = Cause.TIMED_OUT
+            worker.kill()
+        return take(pool, worker, message)
+
+    monkeypatch.setattr(Pool, "_take", take_and_kill)
+    monkeypatch.setattr(pool_module, "_DEPTH", 1)
+    with Pool(double, 1) as pool:
+        assert sorted(pool.map(range(4))) == [(number, 2 * number) for number in range(4)]
+
+
+def test_usage_is_that_of_the_last_round() -> None:
+    with Pool(read_slowly, 2) as pool:
+        list(pool.map(range(4)))
+        first = pool.usage
+        time.sleep(1.6)
+        list(pool.map(range(2)))
+    assert first.workers == 2
+    assert 6 <= first.busy <= first.available == 2 * first.seconds
+    assert first.processor < 1
+    # Between two rounds nobody waits for an item.
+    assert pool.usage.waited == 0
+    assert 3 <= pool.usage.busy < 6

@@ -14,11 +14,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from pydicom.uid import JPEG2000Lossless
 
+from composer.attempts import attempt
+from composer.demo.carriers import write_dicom, write_jpeg, write_png
+from composer.demo.phantom import film
 from composer.errors import OutputError
+from composer.imaging import Recipe, Source
 from composer.pool import Lost, Pool
 from composer.processes import _serve
-from composer.worker import WARM
+from composer.worker import WARM, Task
 from tests.composer.test_pool import double
 from tests.conftest import REPOSITORY
 
@@ -179,3 +184,23 @@ def test_process_that_cannot_be_ended_does_not_hold_the_driver_up(tmp_path: Path
     driver.communicate(timeout=20)
     assert driver.returncode == 0
     psutil.wait_procs(below, timeout=20)
+
+
+def threads_after(task: Task) -> int:
+    attempt(task)
+    names = [(thread / "comm").read_text().strip() for thread in Path("/proc/self/task").iterdir()]
+    # PyArrow's is there because this module imports the demo, which no run does.
+    return sum(name != "jemalloc_bg_thd" for name in names)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_worker_has_a_thread_and_one_that_waits_for_the_end_of_the_driver(tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", film(1, rows=300, columns=200), mode="I;16")
+    write_jpeg(tmp_path / "b.jpg", film(1, rows=300, columns=200))
+    write_dicom(tmp_path / "c.dcm", film(1, rows=300, columns=200), transfer_syntax=JPEG2000Lossless)
+    tasks = [
+        Task(number, "", "", "", Source(str(path)), str(tmp_path / f"{number}.jpg"), Recipe())
+        for number, path in enumerate(sorted(tmp_path.iterdir()))
+    ]
+    with Pool(threads_after, 1, WARM) as pool:
+        assert [threads for _, threads in pool.map(tasks)] == [2, 2, 2]

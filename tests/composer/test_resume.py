@@ -13,6 +13,7 @@ import pytest
 
 from composer import compose as compose_module
 from composer.accounts import closing_table
+from composer.attempts import Attempt, attempt
 from composer.commands import compose as compose_command
 from composer.compose import compose
 from composer.datasets import Dataset, open_datasets
@@ -24,7 +25,7 @@ from composer.lock import LockLost
 from composer.request import Request
 from composer.settings import Settings
 from composer.unconfigured import delete_unconfigured, unconfigured
-from composer.worker import Outcome, Task, make_image
+from composer.worker import Task
 from tests.composer import toys
 from tests.composer.runs import FOLDER, configured, images, interrupting, ledger_lines, run, trained, tree
 
@@ -161,7 +162,7 @@ def test_redo_that_is_interrupted_goes_on_and_its_index_never_has_old_pictures(
     run(configured(tmp_path / "out", root))
     changed = configured(tmp_path / "out", root, image_size=64)
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "append", interrupting(2))
+        patch.setattr(Ledger, "append_line", interrupting(2))
         with pytest.raises(Interrupted):
             run(changed, redo=True)
     rows = pq.read_table(tmp_path / "out" / FOLDER / "index.parquet").to_pylist()
@@ -177,11 +178,11 @@ def test_redo_that_is_interrupted_goes_on_and_its_index_never_has_old_pictures(
 
 
 def test_second_signal_stops_at_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    def append(_: Ledger, __: Outcome) -> None:
+    def append_line(_: Ledger, __: bytes) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(Ledger, "append", append)
+    monkeypatch.setattr(Ledger, "append_line", append_line)
     monkeypatch.setattr(compose_module, "finish", lambda *_, **__: None)
     with pytest.raises(StoppedAtOnce, match="stopped at once"):
         run(settings)
@@ -198,7 +199,7 @@ def test_full_disk_stops_the_run_and_the_next_one_goes_on(
     undisturbed = tree(tmp_path / "out")
     shutil.rmtree(tmp_path / "out")
     with monkeypatch.context() as patch:
-        patch.setattr(compose_module, "make_image", no_room_for_the_third)
+        patch.setattr(compose_module, "attempt", no_room_for_the_third)
         with pytest.raises(OutputError, match="No space left on device"):
             run(settings)
     done = index(settings)
@@ -209,10 +210,10 @@ def test_full_disk_stops_the_run_and_the_next_one_goes_on(
     assert tree(tmp_path / "out") == undisturbed
 
 
-def no_room_for_the_third(task: Task) -> Outcome:
+def no_room_for_the_third(task: Task) -> Attempt:
     if len(list(Path(task.target).parent.glob("[0-9]*"))) >= 2:
         raise OutputError.not_writable(Path(task.target), OSError(errno.ENOSPC, "no space"))
-    return make_image(task)
+    return attempt(task)
 
 
 def test_disk_that_is_nearly_full_stops_the_run_before_it_is(

@@ -1,6 +1,5 @@
 """One task in a worker: what counts as computing, and what becomes of it."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +58,7 @@ def test_fault_of_the_program_is_an_outcome_and_computing_ends(
 
 
 def test_image_that_is_refused_leaves_nothing(task: Task) -> None:
-    outcome = make_image(replace(task, source=Source(task.source.path + "x")))
+    outcome = make_image(task._replace(source=Source(task.source.path + "x")))
     assert outcome.reason == "missing"
     assert not Path(task.target).exists()
     assert limits._begun.value == 0
