@@ -123,7 +123,7 @@ def jpeg_2000_frame(stream: bytes) -> Frame:
 
 
 def jpeg_2000_is_signed(stream: bytes) -> bool:
-    """Return whether samples of a JPEG 2000 stream have a sign; `jpeg_2000_frame` must have raised nothing."""
+    """Return whether samples of a JPEG 2000 stream, checked by `jpeg_2000_frame`, have a sign."""
     return bool(stream[stream.find(_START_OF_CODESTREAM) + 42] & 0x80)
 
 

@@ -50,7 +50,7 @@ def _factor(data: bytes, frame: codestream.Frame, recipe: Recipe) -> int:
     if factor == 1 or frame.precision != 8 or frame.samples not in (1, 3):
         return 1
     with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-        # The last row stands for fewer pixels than the others, and would be the first in a film that is turned.
+        # The last row stands for fewer pixels than others, and would be the first in a film that is turned.
         return 1 if is_turned(image) else factor
 
 
