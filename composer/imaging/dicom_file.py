@@ -40,7 +40,8 @@ def read_dataset(data: bytes) -> Dataset:
 
 def pixel_data(dataset: Dataset, data: bytes) -> bytes | memoryview:
     """Return the value of PixelData as it lies in the file; encapsulated data may be followed by others."""
-    element = dataset.get_item(PIXEL_DATA)
+    # By its tag pydicom would read it, into memory of its own.
+    element = next(each for each in dataset.values() if each.tag == PIXEL_DATA)
     value = element.value
     if value is None and isinstance(element, RawDataElement):
         start = element.value_tell

@@ -10,6 +10,7 @@ from PIL import Image
 
 from composer.imaging import png
 from composer.imaging.facts import Facts
+from composer.imaging.fingerprint import fingerprint
 from composer.imaging.picture import Grey
 from composer.imaging.resample import Axis, resample
 
@@ -17,5 +18,6 @@ for _index in (np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint16)):
     _file = io.BytesIO()
     Image.fromarray(_index).save(_file, format="PNG")
     png.decode(_file.getvalue(), Facts())
+    fingerprint(Grey(_index, np.zeros(1)))
     for _white in (255, 65535):
         resample(Grey(_index, np.zeros(1)), Axis(8, 4, 0, 4), Axis(8, 4, 0, 4), _white)
