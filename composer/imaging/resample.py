@@ -20,6 +20,10 @@ from composer.imaging.picture import Grey
 Integers = NDArray[Any]
 
 _LOBES = 3
+# Rows that are written together, and what holds a value of each, by the bytes of a value.
+_LANES = 4
+_WORDS: dict[int, np.dtype[Any]] = {1: np.dtype("u4"), 2: np.dtype("u8"), 4: np.dtype("V16")}
+_SPARE_WORDS = 4
 
 
 class _Precision(NamedTuple):
@@ -78,19 +82,32 @@ def resample(grey: Grey, down: Axis, across: Axis, white: int) -> Integers:
     index = np.ascontiguousarray(grey.index[:, left:right])
     # Arrays that may be written to and others are two types to numba, and would be compiled for twice.
     index.flags.writeable = False
-    total: Integers = np.zeros(right - left, dtype=precision.total)
-    between: Integers = np.empty((len(first_row), right - left), dtype=precision.value)
-    _sum_rows(index, table, first_row, row_weights, weight_bits, total, between)
+    totals: Integers = np.zeros((_LANES, right - left), dtype=precision.total)
+    between = _lanes(len(first_row), right - left, precision.value)
+    _sum_rows(index, table, first_row, row_weights, weight_bits, totals, between)
 
-    total = np.zeros(len(between), dtype=precision.total)
-    picture = np.empty((len(first_column), len(between)), dtype=np.uint8 if white == 255 else np.uint16)
-    shift = bits + weight_bits - precision.spare_bits
     # Along the rows is down the columns of the transposed picture: neighbours in memory are summed alike.
-    turned = np.ascontiguousarray(between.T)
+    turned = _turned(between, right - left)
+    totals = np.zeros((_LANES, turned.shape[1]), dtype=precision.total)
+    picture = _lanes(len(first_column), turned.shape[1], np.uint8 if white == 255 else np.uint16)
+    shift = bits + weight_bits - precision.spare_bits
     _sum_to_picture(
-        turned, first_column - left, column_weights, total, precision.spare_bits, shift, white, picture
+        turned, first_column - left, column_weights, totals, precision.spare_bits, shift, white, picture
     )
-    return np.ascontiguousarray(picture.T)
+    return np.ascontiguousarray(_turned(picture, turned.shape[1])[: len(first_row), : len(first_column)])
+
+
+def _lanes(count: int, width: int, dtype: type) -> Integers:
+    """Return room for so many rows, four in a line: value by value, a group of four for each column."""
+    # Lines that lie a power of two apart would push each other out of the processor's cache.
+    spare = _SPARE_WORDS * _LANES
+    return np.empty((-(-count // _LANES), _LANES * width + spare), dtype=dtype)
+
+
+def _turned(lanes: Integers, width: int) -> Integers:
+    """Return the transposed rows, in whole groups of four: moved as words, which takes a fifth of the time."""
+    words = lanes.view(_WORDS[lanes.itemsize])[:, :width]
+    return np.ascontiguousarray(words.T).view(lanes.dtype)
 
 
 @functools.lru_cache(maxsize=64)
@@ -128,6 +145,16 @@ def _add_rows(
         )
 
 
+@numba.njit(nogil=True)
+def _write_lanes(totals: Integers, bits: int, out: Integers) -> None:  # pragma: no cover - compiled
+    a, b, c, d = totals[0], totals[1], totals[2], totals[3]
+    for column in range(len(a)):
+        out[4 * column] = a[column] >> bits
+        out[4 * column + 1] = b[column] >> bits
+        out[4 * column + 2] = c[column] >> bits
+        out[4 * column + 3] = d[column] >> bits
+
+
 @Compiled
 def _sum_rows(
     index: Integers,
@@ -135,10 +162,10 @@ def _sum_rows(
     first: NDArray[np.int64],
     weights: NDArray[np.int32],
     weight_bits: int,
-    total: Integers,
+    totals: Integers,
     out: Integers,
 ) -> None:  # pragma: no cover - compiled
-    """Write the weighted sums of rows, each looked up once, into the rows of ``out``."""
+    """Write the weighted sums of rows, each looked up once, into ``out``, as `_lanes` made it."""
     size, width = index.shape
     reach = weights.shape[1]
     # The rows in use, looked up: row r is at r modulo reach.
@@ -152,6 +179,7 @@ def _sum_rows(
             for column in range(width):
                 looked_up[column] = table[row[column]]
             ready += 1
+        total = totals[place % 4]
         total[:] = 1 << (weight_bits - 1)
         for tap in range(0, reach, 4):
             _add_rows(
@@ -162,8 +190,23 @@ def _sum_rows(
                 weights[place, tap : tap + 4],
                 total,
             )
-        for column in range(width):
-            out[place, column] = total[column] >> weight_bits
+        if place % 4 == 3 or place == len(first) - 1:
+            _write_lanes(totals, weight_bits, out[place // 4])
+
+
+@numba.njit(nogil=True)
+def _write_levels(
+    totals: Integers, spare_bits: int, shift: int, white: int, out: Integers
+) -> None:  # pragma: no cover - compiled
+    number = totals.dtype.type
+    low, spare, down, highest = number(0), number(spare_bits), number(shift), number(white)
+    half = number(1 << (shift - 1))
+    a, b, c, d = totals[0], totals[1], totals[2], totals[3]
+    for column in range(len(a)):
+        out[4 * column] = min(highest, max(low, ((a[column] >> spare) * highest + half) >> down))
+        out[4 * column + 1] = min(highest, max(low, ((b[column] >> spare) * highest + half) >> down))
+        out[4 * column + 2] = min(highest, max(low, ((c[column] >> spare) * highest + half) >> down))
+        out[4 * column + 3] = min(highest, max(low, ((d[column] >> spare) * highest + half) >> down))
 
 
 @Compiled
@@ -171,20 +214,17 @@ def _sum_to_picture(
     values: Integers,
     first: NDArray[np.int64],
     weights: NDArray[np.int32],
-    total: Integers,
+    totals: Integers,
     spare_bits: int,
     shift: int,
     white: int,
     out: Integers,
 ) -> None:  # pragma: no cover - compiled
-    """Write the weighted sums of rows into the rows of ``out``, as 0 to ``white``."""
-    number = total.dtype.type
-    low, spare, down, highest = number(0), number(spare_bits), number(shift), number(white)
-    half_of_spare = number((1 << spare_bits) >> 1)
-    half = number(1 << (shift - 1))
-    size, width = values.shape
+    """Write the weighted sums of rows into ``out``, as `_lanes` made it, as 0 to ``white``."""
+    size = len(values)
     for place in range(len(first)):
-        total[:] = half_of_spare
+        total = totals[place % 4]
+        total[:] = (1 << spare_bits) >> 1
         for tap in range(0, weights.shape[1], 4):
             row = first[place] + tap
             # Beyond the last row the weights are 0.
@@ -196,6 +236,5 @@ def _sum_to_picture(
                 weights[place, tap : tap + 4],
                 total,
             )
-        for column in range(width):
-            level = ((total[column] >> spare) * highest + half) >> down
-            out[place, column] = min(highest, max(low, level))
+        if place % 4 == 3 or place == len(first) - 1:
+            _write_levels(totals, spare_bits, shift, white, out[place // 4])
