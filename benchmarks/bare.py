@@ -40,14 +40,15 @@ class Calls:
 def bare_calls(name: str, *, fast: bool) -> Calls:
     """Return the calls for a kind of films, in full or as with FAST_DECODE."""
     kind = KINDS[name]
-    prepare, decode, white = {
+    steps: dict[str, tuple[Callable[[Path], Any], Callable[[Any], Values], int]] = {
         "nih": (_png, _grey_8, 255),
         "mimic": (Path.read_bytes, _jpeg_half if fast else _jpeg, 255),
         "padchest": (_png, _grey_16, 65535),
-        "vindr": (_raw, np.asarray, 16383),
+        "vindr": (_place, _read, 16383),
         "vindr-j2k": (_stream, _jpeg_2000_half if fast else _jpeg_2000, 65535 if fast else 16383),
         "rsna": (_stream, _jpeg, 255),
-    }[name]
+    }
+    prepare, decode, white = steps[name]
     table = np.arange(white + 1) / white
 
     def run(prepared: Any) -> bytes:  # noqa: ANN401 - whatever the decoder takes
@@ -78,8 +79,17 @@ def _grey_16(prepared: tuple[bytes, int, int]) -> Values:
     return pixels
 
 
-def _raw(path: Path) -> Values:
-    return pydicom.dcmread(path).pixel_array
+def _place(path: Path) -> tuple[Path, int]:
+    """Return where the pixel data begin: of an uncompressed film reading is all the decoding."""
+    dataset = pydicom.dcmread(path)
+    return path, next(element.file_tell or 0 for element in dataset if element.keyword == "PixelData")
+
+
+def _read(prepared: tuple[Path, int]) -> Values:
+    path, start = prepared
+    kind = KINDS["vindr"]
+    pixels = np.fromfile(path, "<u2", count=kind.rows * kind.columns, offset=start)
+    return pixels.reshape(kind.rows, kind.columns)
 
 
 def _stream(path: Path) -> bytes:

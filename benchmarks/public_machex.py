@@ -1,7 +1,7 @@
 """What the public MaCheX does with a film, in a few lines of our own: the bar of ``benchmarks.speed``.
 
 Decode, three channels, short side to 1024 with a bilinear filter, centre crop, JPEG 95; DICOM is stretched
-between its extremes before. A PadChest film comes out white, for current versions of Pillow cut 16 bits off at
+between its extremes before. A PadChest film comes out white: current versions of Pillow cut 16 bits off at
 255.
 """
 

@@ -1,10 +1,11 @@
 """How long a film takes: in the public MaCheX, here, and in the codecs alone, on the same files.
 
-``python -m benchmarks.speed`` writes films of six kinds (``benchmarks.grainy``) and has them made into pictures
-by the public MaCheX (``benchmarks.public_machex``), by bare calls of decoder, resampling and encoder in a loop,
-and by one and by two workers of ours, as a run does it, ledger included. Each is a process of its own, in turns;
-the start is left out, the files are in the cache of the system. Of several rounds the medians count.
-``--processor`` takes the time of the processor instead of the clock's, for machines that others use.
+``python -m benchmarks.speed`` writes films of six kinds (``benchmarks.grainy``) and has pictures made of
+them by the public MaCheX (``benchmarks.public_machex``), by bare calls of decoder, resampling and encoder
+in a loop, and by one and by two workers of ours, as a run does it, ledger included. Each is a process of
+its own, in turns; the start is left out, and the files are in the cache of the system. Of several rounds
+the medians count. ``--processor`` takes the time of the processor instead of the clock's, for machines that
+others use.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from composer.worker import WARM, Task
 
 
 class Row(NamedTuple):
-    """A line of the table: which films, by FAST_DECODE or not, how many a run makes, and what is to be reached."""
+    """A line of the table: films, by FAST_DECODE or not, how many in a run, and what is to be reached."""
 
     kind: str
     fast: bool
@@ -101,9 +102,9 @@ def _in_a_process(runner: str, folder: Path, row: Row, *, processor: bool) -> fl
     one_thread = {name: value for name, value in ENVIRONMENT.items() if name.endswith("THREADS")}
     # The calls alone get what our workers have, so that the rest is the difference.
     environment = {**os.environ, **(one_thread if runner == "public" else ENVIRONMENT)}
-    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)  # noqa: S603
-    seconds = [float(text) for text in run.stdout.split()]
-    return seconds[processor] / row.images * 1000
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)  # noqa:
+    S603 seconds = [float(text) for text in run.stdout.split()] return seconds[processor] / row.images *
+    1000
 
 
 def public(folder: str, kind: str, fast: bool, images: int) -> tuple[float, float]:
