@@ -63,6 +63,7 @@ def make_images(making: Making, rows: pa.Table, *, progress: bool) -> Work:
         Ledger(dataset.folder.ledger, digest) as ledger,
         tqdm(total=rows.num_rows, desc=dataset.name, unit="img", disable=not progress) as bar,
     ):
+        bar.set_postfix(failed=0, refresh=False)
         for left_out in left_out_by_tables(dataset):
             ledger.append(left_out)
         for task, result in making.pool.map(waiting):

@@ -5,11 +5,14 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from composer import compose as compose_module
+from composer.attempts import Attempt, attempt
 from composer.demo import chexray14
 from composer.folder import DatasetFolder
 from composer.imaging import Recipe
@@ -21,6 +24,7 @@ from composer.verification.expectation import expect
 from composer.verification.findings import DAMAGE, Finding, Kind
 from composer.verification.inspection import Inspection, inspect
 from composer.verification.verify import Verified, verify
+from composer.worker import Task
 from tests.composer.runs import FOLDER, configured, ledger_lines, run, trained, tree
 
 
@@ -349,12 +353,19 @@ def test_pictures_of_another_recipe_do_not_count(settings: Settings) -> None:
     assert {finding.kind for finding in verified.findings} == {Kind.INDEX, Kind.NOTE}
 
 
+def attempt_by_arithmetic_1(task: Task) -> Attempt:
+    # A worker says by which arithmetic it made an image, and has its own copy of this.
+    with patch.object(Recipe, "ARITHMETIC", 1):
+        return attempt(task)
+
+
 def test_plan_of_another_arithmetic_needs_no_sources(
     tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = configured(tmp_path / "out", root, image_size=64)
-    with monkeypatch.context() as patch:
-        patch.setattr(Recipe, "ARITHMETIC", 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(Recipe, "ARITHMETIC", 1)
+        patched.setattr(compose_module, "attempt", attempt_by_arithmetic_1)
         run(settings)
     verified = look(settings, deep=True)
     assert verified.findings == []
