@@ -102,9 +102,9 @@ def _in_a_process(runner: str, folder: Path, row: Row, *, processor: bool) -> fl
     one_thread = {name: value for name, value in ENVIRONMENT.items() if name.endswith("THREADS")}
     # The calls alone get what our workers have, so that the rest is the difference.
     environment = {**os.environ, **(one_thread if runner == "public" else ENVIRONMENT)}
-    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)  # noqa:
-    S603 seconds = [float(text) for text in run.stdout.split()] return seconds[processor] / row.images *
-    1000
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)  # noqa: S603
+    seconds = [float(text) for text in run.stdout.split()]
+    return seconds[processor] / row.images * 1000
 
 
 def public(folder: str, kind: str, fast: bool, images: int) -> tuple[float, float]:
