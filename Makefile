@@ -54,11 +54,13 @@ docs: $(VENV)/.runtime  ## write docs/datasets.md from the processors, and the t
 	$(BIN)/python -m composer.labels.page docs/labels.md
 
 bench: $(VENV)/.development  ## measure; see docs/performance.md, docs/pixels.md, docs/overlap.md and docs/leaks.md
+	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.plan
 	$(BIN)/python -m benchmarks.ledger
 	$(BIN)/python -m benchmarks.verify
 	$(BIN)/python -m benchmarks.driver
 	$(BIN)/python -m benchmarks.pixels
+	$(BIN)/python -m benchmarks.reduced
 	$(BIN)/python -m benchmarks.labels
 	$(BIN)/python -m benchmarks.guard
 	$(BIN)/python -m benchmarks.overlap
