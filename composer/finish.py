@@ -28,8 +28,7 @@ def finish(dataset: Dataset, *, prune: bool = False) -> Accounts:
     With ``prune`` pictures that are not selected any more are deleted then; else they are counted.
     """
     present = dataset.folder.listed_images()
-    ledger = _read_ledger(dataset, _FOR_THE_INDEX)
-    joined = results.join(dataset.plan, ledger, present, dataset.recipe)
+    joined = results.join(dataset.plan, _read_ledger(dataset, _FOR_THE_INDEX), present, dataset.recipe)
     extension = dataset.recipe.extension
     index = write_index(dataset.folder, joined, dataset.processor, extension)
     results.write_failures(dataset.folder, joined)

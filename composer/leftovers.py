@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from composer.errors import OutputError
-from composer.folder import DatasetFolder, image_name, is_picture, is_temporary
+from composer.folder import DatasetFolder, is_picture, is_temporary
+from composer.image_names import image_names
 from composer.status import Status
 from composer.threads import in_threads
 
@@ -38,7 +39,7 @@ def delete_damaged(folder: DatasetFolder, lines: pa.Table, extension: str) -> in
     How many there were.
     """
     written = lines.filter(pc.equal(lines["status"], Status.WRITTEN))
-    names = [image_name(number, extension) for number in written["number"].to_pylist()]
+    names = image_names(written["number"], extension).to_pylist()
     right = dict(zip(names, written["bytes"].to_pylist(), strict=True))
     damaged = []
     for sizes in in_threads(folder.sizes, folder.image_folders()):
@@ -59,8 +60,10 @@ def unselected_pictures(present: Collection[str], results: pa.Table, extension: 
         As `composer.folder.DatasetFolder.listed_images` gives them.
     """
     ours = pc.is_in(results["status"], pa.array([Status.WRITTEN, Status.TO_WRITE, Status.FAILED]))
-    names = {image_name(number, extension) for number in results.filter(ours)["number"].to_pylist()}
-    return sorted(name for name in present if name not in names and is_picture(name))
+    names = image_names(results["number"].filter(ours), extension).combine_chunks()
+    here = pa.array(present, pa.string())
+    others = here.filter(pc.invert(pc.is_in(here, names))).to_pylist()
+    return sorted(filter(is_picture, others))
 
 
 def prune(folder: DatasetFolder, names: Collection[str]) -> None:
