@@ -340,6 +340,8 @@ class ChestXray14(Processor):
             self.warnings.append(f"{_BOXES}: {unplaced:,} boxes are not used: their images are not here")
         if unplaced := len(self._google.labels.keys() - listed - self._images.keys()):
             self.warnings.append(f"Google's labels of {unplaced:,} images are not used: these are not here")
+        # A processor lives as long as the run, and these are large.
+        del self._images
 
     def _fill_gaps(self, names: set[str] | None) -> None:
         """Take what is not unpacked from the archive beside; without names, all that it holds."""
@@ -357,7 +359,8 @@ class ChestXray14(Processor):
         table = Table(path, columns=("Image Index", "Finding Labels", "View Position"))
         self.tables.append(self.relative(path))
         names = [_image_name(cell) for (cell,) in table.rows("Image Index")]
-        self._fill_gaps({name.lower() for name in names if name})
+        if self._archive is not None:
+            self._fill_gaps({name.lower() for name in names if name})
         parts = _parts({name for name in names if name}) if self._carrier != _RESIZED else {}
         people = table.rows(table.first_of("Patient Sex", "Patient Gender"), table.first_of("Patient Age"))
         unusable = UnusableRows(path.name)

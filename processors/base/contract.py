@@ -266,6 +266,8 @@ class Processor(ABC):
 
         An image that is yielded again counts as a repeated row; a row that names no image is yielded through
         `UnusableRows`. So every row is accounted for.
+
+        Asked once: what a processor has found for it alone may be let go at the end.
         """
 
     def official_splits(self) -> Mapping[str, Split]:
