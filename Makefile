@@ -57,6 +57,7 @@ bench: $(VENV)/.development  ## measure; see docs/pixels.md, docs/overlap.md and
 	$(BIN)/python -m benchmarks.plan
 	$(BIN)/python -m benchmarks.ledger
 	$(BIN)/python -m benchmarks.verify
+	$(BIN)/python -m benchmarks.again
 	$(BIN)/python -m benchmarks.pixels
 	$(BIN)/python -m benchmarks.labels
 	$(BIN)/python -m benchmarks.guard

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from composer.records import NATIVE
 from composer.status import Status
 
 _STATUSES = (Status.WRITTEN, Status.LEFT_OUT, Status.KNOWN_BAD, Status.MISSING, Status.FAILED)
@@ -23,8 +22,6 @@ _ODD = (
     "range_repaired",
     "white_border",
 )
-# PadChest's table has it for its PNG files.
-_PHOTOMETRIC_IN_TABLE = "PhotometricInterpretation_DICOM"
 # The rule by which all but the first record of an image are left out.
 REPEATED = "repeated row"
 
@@ -124,10 +121,8 @@ def _by_photometric(index: pa.Table) -> Counter[str]:
     flags = pa.table(
         {"flag": pc.list_flatten(index["flags"]), "row": pc.list_parent_indices(index["flags"])}
     ).filter(pc.is_in(pc.list_flatten(index["flags"]), pa.array(_ODD)))
-    rows = index.select(["photometric_interpretation", "native"]).take(flags["row"])
-    told = pc.map_lookup(rows["native"].cast(NATIVE), _PHOTOMETRIC_IN_TABLE, "first")
-    photometric = pc.coalesce(
-        rows["photometric_interpretation"], told, pa.scalar("no photometric interpretation")
+    photometric = pc.fill_null(
+        index["photometric_interpretation"].take(flags["row"]), "no photometric interpretation"
     )
     pairs = pc.binary_join_element_wise(flags["flag"], photometric, " with ")
     return _count(pairs)

@@ -57,8 +57,8 @@ _OF_THE_ATTEMPT = {
     "source_modified",
     *(name for name in FACT_COLUMNS.names if name.endswith("_ms")),
 }
-# What the accounts count; the native cells, which come last, as records have them.
-COUNTED = ("flags", "photometric_interpretation", "native")
+# PadChest's table has it for its PNG files.
+_PHOTOMETRIC_IN_TABLE = "PhotometricInterpretation_DICOM"
 FROM_LEDGER = ("bytes", "sha256", *(name for name in FACT_COLUMNS.names if name not in _OF_THE_ATTEMPT))
 
 
@@ -76,7 +76,8 @@ def write_index(folder: DatasetFolder, results: pa.Table, processor: Processor, 
 
     Returns
     -------
-    The columns `COUNTED`, a row for every row of the index.
+    ``flags`` and ``photometric_interpretation``, a row for every row of the index; the latter as the header
+    tells it, or else the table.
     """
     places = np.flatnonzero(pc.equal(results["status"], Status.WRITTEN).to_numpy())
     whole = _across_rows(results, places, folder, processor)
@@ -94,8 +95,14 @@ def write_index(folder: DatasetFolder, results: pa.Table, processor: Processor, 
             rows = _rows(written, whole.slice(first, PIECE), processor, extension)
             parquet.add(rows)
             json_index.add(rows)
-            counted.append(rows.select(COUNTED[:-1]).append_column(COUNTED[-1], written[COUNTED[-1]]))
+            counted.append(_counted(rows))
     return pa.concat_tables(counted)
+
+
+def _counted(rows: pa.Table) -> pa.Table:
+    told = pc.map_lookup(rows["native"], _PHOTOMETRIC_IN_TABLE, "first")
+    photometric = pc.coalesce(rows["photometric_interpretation"], told)
+    return pa.table({"flags": rows["flags"], "photometric_interpretation": photometric})
 
 
 def _across_rows(

@@ -48,7 +48,7 @@ def delete_damaged(folder: DatasetFolder, lines: pa.Table, extension: str) -> in
     return len(damaged)
 
 
-def unselected_pictures(present: Collection[str], results: pa.Table, extension: str) -> list[str]:
+def unselected_pictures(present: pa.Array, results: pa.Table, extension: str) -> list[str]:
     """Return the pictures that the index does not have and that no run is going to write.
 
     They are of images that the configuration no longer selects, that vanished from the source, or that were
@@ -57,12 +57,11 @@ def unselected_pictures(present: Collection[str], results: pa.Table, extension: 
     Parameters
     ----------
     present
-        As `composer.folder.DatasetFolder.listed_images` gives them.
+        As `composer.image_names.listed_names` gives them.
     """
     ours = pc.is_in(results["status"], pa.array([Status.WRITTEN, Status.TO_WRITE, Status.FAILED]))
     names = image_names(results["number"].filter(ours), extension).combine_chunks()
-    here = pa.array(present, pa.string())
-    others = here.filter(pc.invert(pc.is_in(here, names))).to_pylist()
+    others = present.filter(pc.invert(pc.is_in(present, names))).to_pylist()
     return sorted(filter(is_picture, others))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +13,7 @@ from composer.errors import OutputError
 from composer.folder import DatasetFolder
 from composer.image_names import image_names
 from composer.imaging import Recipe
+from composer.memory import give_back
 from composer.status import Status
 from composer.storage import atomic_write
 
@@ -22,7 +23,7 @@ OF_THE_OUTCOME = ("identity", "number", "carrier", "recipe", "status", "reason",
 _OF_FAILURES = ("identity", "key", "source", "status", "reason", "message", "part")
 
 
-def join(plan: pa.Table, ledger: pa.Table, present: Collection[str], recipe: Recipe) -> pa.Table:
+def join(plan: pa.Table, ledger: pa.Table, present: pa.Array, recipe: Recipe) -> pa.Table:
     """Add the ledger's columns to the plan and replace each ``to write`` by what the ledger says.
 
     An image that was not attempted yet, or whose file was deleted since, keeps ``to write``. What the ledger
@@ -33,7 +34,7 @@ def join(plan: pa.Table, ledger: pa.Table, present: Collection[str], recipe: Rec
     ledger
         With the columns `OF_THE_OUTCOME`, at least.
     present
-        The image files that are there, as `composer.folder.DatasetFolder.listed_images` gives them.
+        The names of the image files that are there, as `composer.image_names.listed_names` gives them.
     recipe
         By which the images are to be made: what was made by another counts as not attempted.
     """
@@ -46,9 +47,10 @@ def join(plan: pa.Table, ledger: pa.Table, present: Collection[str], recipe: Rec
     same = pc.and_(same, pc.equal(line["recipe"], recipe.digest))
     chosen = pc.if_else(same, place, None).combine_chunks()
     names = image_names(plan["number"], recipe.extension)
-    absent = pc.invert(pc.is_in(names, pa.array(present, pa.string())))
+    absent = pc.invert(pc.is_in(names, present))
     deleted = pc.and_(pc.equal(ledger["status"].take(chosen), Status.WRITTEN), absent)
     status = pc.if_else(deleted, Status.TO_WRITE, ledger["status"].take(chosen))
+    give_back()
     results = plan
     for name, values in (("status", status), ("rule", ledger["rule"].take(chosen))):
         place = plan.schema.get_field_index(name)
@@ -58,6 +60,7 @@ def join(plan: pa.Table, ledger: pa.Table, present: Collection[str], recipe: Rec
             results = results.append_column(field, ledger[field.name].take(chosen))
         # A column at a time, where the caller has no use for it either: facts take more room than the plan.
         ledger = ledger.drop_columns([field.name])
+        give_back()
     return results
 
 

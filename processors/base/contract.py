@@ -271,7 +271,7 @@ class Processor(ABC):
         """
 
     def official_splits(self) -> Mapping[str, Split]:
-        """Return the split by identity that lists of the release tell, of images too that are not here.
+        """Return the split by identity that lists of the release tell of images of which there is no record.
 
         Complete once `records` is exhausted. Asked where the user has copies of these images in another
         dataset.
