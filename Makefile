@@ -59,6 +59,7 @@ bench: $(VENV)/.development  ## measure; see docs/performance.md, docs/pixels.md
 	$(BIN)/python -m benchmarks.ledger
 	$(BIN)/python -m benchmarks.verify
 	$(BIN)/python -m benchmarks.driver
+	$(BIN)/python -m benchmarks.again
 	$(BIN)/python -m benchmarks.pixels
 	$(BIN)/python -m benchmarks.reduced
 	$(BIN)/python -m benchmarks.labels

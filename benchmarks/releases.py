@@ -15,9 +15,11 @@ from composer.demo.phantom import film
 from processors.base.chexpert_labels import OBSERVATIONS
 
 # ext4 allows 65,000 links to one file.
-_FILES = 8
+_LINKS = 50_000
 
 _NIH_ROWS = 112_120
+# What the official list has; a longer one is taken for another list.
+_NIH_HELD_OUT = 25_596
 _NIH_TABLE = "Data_Entry_2017_v2020.csv"
 _NIH_HEADER = (
     "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
@@ -31,28 +33,36 @@ _MIMIC_METADATA = (
 )
 
 
-def lay_out_nih(folder: Path, table: Path | None) -> dict[str, Path]:
-    """Write ChestX-ray14 with 112,120 images, or with a real table, and return its root by its key."""
+def lay_out_nih(folder: Path, table: Path | None = None, rows: int = _NIH_ROWS) -> dict[str, Path]:
+    """Write ChestX-ray14 with so many images, or with a real table, and return its root by its key."""
     root = folder / "nih"
     (root / "images").mkdir(parents=True)
     if table:
         shutil.copy(table, root / _NIH_TABLE)
     else:
-        (root / _NIH_TABLE).write_text(_NIH_HEADER + "".join(_nih_rows()), encoding="utf-8")
-    for seed in range(_FILES):
-        write_png(folder / f"{seed}.png", film(seed, rows=32, columns=32))
+        (root / _NIH_TABLE).write_text(_NIH_HEADER + "".join(_nih_rows(rows)), encoding="utf-8")
     with (root / _NIH_TABLE).open(encoding="utf-8-sig", newline="") as file:
         names = [row[0] for row in csv.reader(file)][1:]
+    films = _films(folder, len(names), ".png")
     for place, name in enumerate(names):
-        os.link(folder / f"{place % _FILES}.png", root / "images" / name)
-    held_out = {name for name in names if int(name[:8]) % 11 == 0}
+        os.link(films[place % len(films)], root / "images" / name)
+    held_out = set([name for name in names if int(name[:8]) % 11 == 0][:_NIH_HELD_OUT])
     (root / "test_list.txt").write_text("\n".join(sorted(held_out)))
     (root / "train_val_list.txt").write_text("\n".join(name for name in names if name not in held_out))
     return {"CHEXRAY14_ROOT": root}
 
 
-def _nih_rows() -> Iterator[str]:
-    for place in range(_NIH_ROWS):
+def _films(folder: Path, images: int, suffix: str) -> list[Path]:
+    """Write as many films as it takes for so many links to them, eight at least."""
+    films = [folder / f"{seed}{suffix}" for seed in range(max(8, -(-images // _LINKS)))]
+    for seed, path in enumerate(films):
+        write = write_png if suffix == ".png" else write_jpeg
+        write(path, film(seed, rows=40, columns=32))
+    return films
+
+
+def _nih_rows(rows: int) -> Iterator[str]:
+    for place in range(rows):
         patient, follow_up = place // 4 + 1, place % 4
         yield (
             f"{patient:08d}_{follow_up:03d}.png,Effusion|Infiltration,{follow_up},{patient},"
@@ -68,8 +78,7 @@ def lay_out_mimic(folder: Path) -> dict[str, Path]:
     """
     root = folder / "mimic"
     root.mkdir(parents=True)
-    for seed in range(_FILES):
-        write_jpeg(folder / f"{seed}.jpg", film(seed, rows=40, columns=32))
+    films = _films(folder, _MIMIC_ROWS, ".jpg")
     views = ("AP", "PA", "LATERAL", "LL", "")
     metadata, split = [_MIMIC_METADATA], ["dicom_id,study_id,subject_id,split\n"]
     for place in range(_MIMIC_ROWS):
@@ -82,7 +91,7 @@ def lay_out_mimic(folder: Path) -> dict[str, Path]:
         split.append(f"{identity},{study},{subject},{held_out}\n")
         path = root / f"files/p{str(subject)[:2]}/p{subject}/s{study}"
         path.mkdir(parents=True, exist_ok=True)
-        os.link(folder / f"{place % _FILES}.jpg", path / f"{identity}.jpg")
+        os.link(films[place % len(films)], path / f"{identity}.jpg")
     (root / "mimic-cxr-2.0.0-metadata.csv").write_text("".join(metadata))
     (root / "mimic-cxr-2.0.0-split.csv").write_text("".join(split))
     for labeller in ("chexpert", "negbio"):

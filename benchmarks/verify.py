@@ -15,25 +15,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
+from benchmarks.composed import composed
 from benchmarks.releases import lay_out_nih
-from composer.datasets import open_datasets
-from composer.finish import finish
 from composer.folder import DatasetFolder
-from composer.ledger import Ledger
-from composer.plan import write_plan
 from composer.pool import Pool
-from composer.request import to_make
 from composer.settings import load_settings
-from composer.tasks import tasks
 from composer.verification.inspection import inspect
 from composer.verification.verify import verify
-from composer.worker import Outcome, make_image
 from processors import all_processors
 
 
@@ -53,39 +44,12 @@ def main() -> None:
         return
     flags = [f"--{name}" for name in ("deep", "sources") if getattr(arguments, name)]
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-        # A process counts the memory of the one that started it for its own.
-        with ProcessPoolExecutor(1, get_context("spawn")) as apart:
-            config = apart.submit(_compose, Path(folder), arguments.images).result()
+        config = composed(Path(folder), lay_out_nih(Path(folder)), arguments.images)
         runs = [_run(config, flags) for _ in range(arguments.runs)]
     seconds, mebibytes = (statistics.median(column) for column in zip(*runs, strict=True))
     what = f"{' '.join(['verify', *flags])}, {arguments.images:,} images"
     print(f"{what}, median of {len(runs)} runs: {seconds:.1f} s, {mebibytes:,.0f} MiB")
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-
-
-def _compose(folder: Path, images: int) -> Path:
-    """Write what a run leaves that made the first so many images, and return its configuration."""
-    config = folder / "config.yml"
-    lines = [f"{key}: {path}" for key, path in lay_out_nih(folder, None).items()]
-    config.write_text("\n".join([f"MACHEX_PATH: {folder}/out", *lines]))
-    (dataset,) = open_datasets(load_settings(config))
-    rows = to_make(dataset)[:images]
-    dataset.folder.make()
-    dataset.folder.make_image_folders(rows["number"].to_pylist())
-    write_plan(dataset.folder.plan, dataset.plan, None, dataset.recipe.as_dict())
-    made: dict[int, tuple[str, Outcome]] = {}
-    with Ledger(dataset.folder.ledger, dataset.recipe.digest) as ledger:
-        for task in tasks(dataset, rows):
-            source = Path(task.source.path).stat().st_ino
-            if source in made:
-                target, outcome = made[source]
-                os.link(target, task.target)
-            else:
-                outcome = make_image(task)
-                made[source] = task.target, outcome
-            ledger.append(replace(outcome, number=task.number, identity=task.identity, file=task.file))
-    finish(dataset)
-    return config
 
 
 def _run(config: Path, flags: list[str]) -> tuple[float, float]:

@@ -22,8 +22,6 @@ _ODD = (
     "range_repaired",
     "white_border",
 )
-# PadChest's table has it for its PNG files.
-_PHOTOMETRIC_IN_TABLE = "PhotometricInterpretation_DICOM"
 # The rule by which all but the first record of an image are left out.
 REPEATED = "repeated row"
 
@@ -89,6 +87,8 @@ def account(
         Those among them that name an image again; they count as left out.
     unselected
         Pictures on the disk that are not in the index, nor going to be.
+    index
+        As `composer.index.write_index` returns it.
     """
     statuses, rules = planned_counts(results, repeated)
     accounts = Accounts(
@@ -98,7 +98,7 @@ def account(
         unselected,
         statuses,
         rules,
-        _count(results.filter(pc.equal(results["status"], Status.FAILED))["reason"]),
+        _count(results["reason"].filter(pc.equal(results["status"], Status.FAILED))),
         _count(pc.list_flatten(index["flags"])),
         _by_photometric(index),
     )
@@ -111,7 +111,7 @@ def planned_counts(plan: pa.Table, repeated: int) -> tuple[Counter[str], Counter
 
     ``repeated`` records beside it, which name an image again, count as left out.
     """
-    rules = _count(plan.filter(pc.equal(plan["status"], Status.LEFT_OUT))["rule"])
+    rules = _count(plan["rule"].filter(pc.equal(plan["status"], Status.LEFT_OUT)))
     statuses = _count(plan["status"]) + Counter({Status.LEFT_OUT: repeated})
     return statuses, rules + Counter({REPEATED: repeated})
 
@@ -121,10 +121,8 @@ def _by_photometric(index: pa.Table) -> Counter[str]:
     flags = pa.table(
         {"flag": pc.list_flatten(index["flags"]), "row": pc.list_parent_indices(index["flags"])}
     ).filter(pc.is_in(pc.list_flatten(index["flags"]), pa.array(_ODD)))
-    rows = index.select(["photometric_interpretation", "native"]).take(flags["row"])
-    told = pc.map_lookup(rows["native"], _PHOTOMETRIC_IN_TABLE, "first")
-    photometric = pc.coalesce(
-        rows["photometric_interpretation"], told, pa.scalar("no photometric interpretation")
+    photometric = pc.fill_null(
+        index["photometric_interpretation"].take(flags["row"]), "no photometric interpretation"
     )
     pairs = pc.binary_join_element_wise(flags["flag"], photometric, " with ")
     return _count(pairs)

@@ -17,6 +17,7 @@ from composer.header_views import look_up_views
 from composer.imaging import Recipe
 from composer.ledger import read_ledger
 from composer.lock import check_not_held
+from composer.memory import give_back
 from composer.plan import make_plan, read_plan, recipe_of, vanished
 from composer.records import first_of_each
 from composer.settings import Settings
@@ -103,6 +104,7 @@ def survey(
     for processor in _selected(settings, names):
         try:
             datasets.append(_open(processor, sources, redo=redo))
+            give_back()
         except (SourceError, MaCheXError, OSError) as error:
             problems.append(f"{processor.config_key}: {error}")
         except UnicodeEncodeError:

@@ -13,8 +13,10 @@ from composer import leftovers, results
 from composer.accounts import Accounts, account
 from composer.datasets import Dataset
 from composer.guard import FOR_THE_GUARD, lines_that_count, uncompared
+from composer.image_names import listed_names
 from composer.index import FROM_LEDGER, write_index
 from composer.ledger import read_ledger
+from composer.memory import give_back
 from composer.sample import spread
 
 log = logging.getLogger(__name__)
@@ -27,9 +29,10 @@ def finish(dataset: Dataset, *, prune: bool = False) -> Accounts:
 
     With ``prune`` pictures that are not selected any more are deleted then; else they are counted.
     """
-    present = dataset.folder.listed_images()
-    ledger = _read_ledger(dataset, _FOR_THE_INDEX)
-    joined = results.join(dataset.plan, ledger, present, dataset.recipe)
+    give_back()
+    present = listed_names(dataset.folder)
+    joined = results.join(dataset.plan, _read_ledger(dataset, _FOR_THE_INDEX), present, dataset.recipe)
+    give_back()
     extension = dataset.recipe.extension
     index = write_index(dataset.folder, joined, dataset.processor, extension)
     results.write_failures(dataset.folder, joined)
@@ -52,7 +55,7 @@ def results_now(dataset: Dataset) -> pa.Table:
     """Join the plan with what the ledger says of success and failure; see `composer.results.join`."""
     # The facts of a million conversions take half a gigabyte.
     ledger = _read_ledger(dataset, results.OF_THE_OUTCOME)
-    return results.join(dataset.plan, ledger, dataset.folder.listed_images(), dataset.recipe)
+    return results.join(dataset.plan, ledger, listed_names(dataset.folder), dataset.recipe)
 
 
 def uncompared_images(dataset: Dataset) -> pa.ChunkedArray:
@@ -64,6 +67,12 @@ def uncompared_images(dataset: Dataset) -> pa.ChunkedArray:
 def _read_ledger(dataset: Dataset, columns: Sequence[str]) -> pa.Table:
     """Return the lines of the ledger without those that the leak guard does not let count."""
     if dataset.guard is None:
-        return read_ledger(dataset.folder.ledger, columns)
-    lines = read_ledger(dataset.folder.ledger, tuple(dict.fromkeys([*columns, *FOR_THE_GUARD])))
-    return lines.filter(lines_that_count(lines, dataset.folder.held_out, dataset.guard)).select(columns)
+        lines = read_ledger(dataset.folder.ledger, columns)
+    else:
+        lines = read_ledger(dataset.folder.ledger, tuple(dict.fromkeys([*columns, *FOR_THE_GUARD])))
+        counting = lines_that_count(lines, dataset.folder.held_out, dataset.guard)
+        lines = lines.select(columns)
+        # As a rule all of them: a copy of the facts of a million conversions takes half a gigabyte.
+        lines = lines if pc.all(counting).as_py() else lines.filter(counting)
+    give_back()
+    return lines

@@ -131,7 +131,8 @@ def is_picture(name: str) -> bool:
 
 def is_temporary(name: str) -> bool:
     """Say whether a file, at whatever place, is one that `composer.storage.atomic_write` was writing."""
-    return _TEMPORARY.fullmatch(name) is not None
+    # Of a million names hardly one has the ending, and looking at an ending is quick.
+    return name.endswith(".part") and _TEMPORARY.fullmatch(name) is not None
 
 
 def _listed(folder: Path) -> list[str]:

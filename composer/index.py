@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
-from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from composer.folder import DatasetFolder, image_name, number_text
+from composer.folder import DatasetFolder
 from composer.folds import with_folds
 from composer.header_views import views_in_headers
+from composer.image_names import image_names
+from composer.json_index import JsonIndex
 from composer.labels import harmonise, metadata, unknown_lines
 from composer.ledger import FACT_COLUMNS
+from composer.pieces import PIECE, PiecesFile
+from composer.records import LABEL, NATIVE
 from composer.regions import regions_in_pictures
-from composer.reports import fill_reports
+from composer.reports import Reports
 from composer.status import Status
 from composer.storage import atomic_write
 from processors.base import Processor, age_in_years
@@ -54,11 +57,13 @@ _OF_THE_ATTEMPT = {
     "source_modified",
     *(name for name in FACT_COLUMNS.names if name.endswith("_ms")),
 }
+# PadChest's table has it for its PNG files.
+_PHOTOMETRIC_IN_TABLE = "PhotometricInterpretation_DICOM"
 FROM_LEDGER = ("bytes", "sha256", *(name for name in FACT_COLUMNS.names if name not in _OF_THE_ATTEMPT))
 
 
 def write_index(folder: DatasetFolder, results: pa.Table, processor: Processor, extension: str) -> pa.Table:
-    """Write both forms of the index for the images that are written, and return the rows.
+    """Write both forms of the index for the images that are written, and return of them what is counted.
 
     Parameters
     ----------
@@ -68,37 +73,79 @@ def write_index(folder: DatasetFolder, results: pa.Table, processor: Processor, 
         The source: it reads reports, and interprets headers.
     extension
         Of the image files.
+
+    Returns
+    -------
+    ``flags`` and ``photometric_interpretation``, a row for every row of the index; the latter as the header
+    tells it, or else the table.
     """
-    written = results.filter(pc.equal(results["status"], Status.WRITTEN))
-    written = fill_reports(written, processor.read_report, processor.folder)
-    rows = _index_rows(written, folder, processor, extension).combine_chunks()
-    with atomic_write(folder.index_parquet, durable=True) as file:
-        pq.write_table(rows, file, compression="zstd")
-    _write_json(folder.index_json, rows, processor.machex_fields)
-    return rows
+    places = np.flatnonzero(pc.equal(results["status"], Status.WRITTEN).to_numpy())
+    whole = _across_rows(results, places, folder, processor)
+    reports = Reports(results["report_file"].take(places), processor.read_report, processor.folder)
+    counted = []
+    with (
+        atomic_write(folder.index_json, durable=True) as text,
+        atomic_write(folder.index_parquet, durable=True) as file,
+        PiecesFile(file) as parquet,
+        JsonIndex(text, folder.path, processor.machex_fields) as json_index,
+    ):
+        # Labels and reports of a million images as texts, twice, take gigabytes.
+        for first in range(0, max(len(places), 1), PIECE):
+            written = reports.fill(results.take(places[first : first + PIECE]))
+            rows = _rows(written, whole.slice(first, PIECE), processor, extension)
+            parquet.add(rows)
+            json_index.add(rows)
+            counted.append(_counted(rows))
+    return pa.concat_tables(counted)
 
 
-def _index_rows(written: pa.Table, folder: DatasetFolder, processor: Processor, extension: str) -> pa.Table:
+def _counted(rows: pa.Table) -> pa.Table:
+    told = pc.map_lookup(rows["native"], _PHOTOMETRIC_IN_TABLE, "first")
+    photometric = pc.coalesce(rows["photometric_interpretation"], told)
+    return pa.table({"flags": rows["flags"], "photometric_interpretation": photometric})
+
+
+def _across_rows(
+    results: pa.Table, places: NDArray[np.int64], folder: DatasetFolder, processor: Processor
+) -> pa.Table:
+    """Return the columns for which the rows of all images that are written are needed: labels and folds."""
+    harmonised = harmonise(results["labels"].take(places), processor.folder)
+    for line in unknown_lines(harmonised.unknown):
+        log.warning("%s: %s", processor.folder, line)
+    columns = {name: harmonised.columns[name] for name in harmonised.columns.column_names}
+    of_folds = results.select(["identity", "patient_id", "study_id", "twin"]).take(places)
+    columns |= with_folds(of_folds, folder.path.parent, processor.folder)
+    told = {**metadata(processor.folder), "unknown": [each._asdict() for each in harmonised.unknown]}
+    return pa.table(columns).replace_schema_metadata({_LABELS: json.dumps(told, ensure_ascii=False)})
+
+
+def _rows(written: pa.Table, whole: pa.Table, processor: Processor, extension: str) -> pa.Table:
+    """Return rows of the index.
+
+    Parameters
+    ----------
+    written
+        Results of some images, with their reports.
+    whole
+        What `_across_rows` gives for them.
+    """
     columns = {
         "id": written["number"],
         "dataset": pa.array([processor.folder] * written.num_rows, pa.string()),
-        "path": pa.array([image_name(n, extension) for n in written["number"].to_pylist()], pa.string()),
+        "path": image_names(written["number"], extension),
         "view": views_in_headers(written, processor),
         **{name: written[name] for name in (*_FROM_RECORDS, *FROM_LEDGER)},
     }
+    columns["labels"] = written["labels"].cast(pa.list_(LABEL))
+    columns["native"] = written["native"].cast(NATIVE)
     columns["boxes"], columns["masks"], lost = regions_in_pictures(written)
     # What no table says of the patient the DICOM header may.
     columns["sex"] = pc.coalesce(written["sex"], _sex(written["patient_sex"]))
     columns["age"] = pc.coalesce(written["age"], _age(written["patient_age"]))
     flags = _with_flag(written["flags"], SUSPICIOUS, written["suspicious"])
     columns["flags"] = _with_flag(flags, REGION_OUTSIDE, lost)
-    harmonised = harmonise(written["labels"], processor.folder)
-    for line in unknown_lines(harmonised.unknown):
-        log.warning("%s: %s", processor.folder, line)
-    columns |= {name: harmonised.columns[name] for name in harmonised.columns.column_names}
-    columns |= with_folds(written, folder.path.parent, processor.folder)
-    told = {**metadata(processor.folder), "unknown": [each._asdict() for each in harmonised.unknown]}
-    return pa.table(columns).replace_schema_metadata({_LABELS: json.dumps(told, ensure_ascii=False)})
+    columns |= {name: whole[name] for name in whole.column_names}
+    return pa.table(columns).replace_schema_metadata(whole.schema.metadata)
 
 
 def _sex(cells: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -117,22 +164,3 @@ def _with_flag(flags: pa.ChunkedArray | pa.Array, name: str, raised: pa.ChunkedA
     return pa.array(
         [sorted({*(found or ()), name}) if is_raised else found for found, is_raised in pairs], flags.type
     )
-
-
-def _write_json(path: Path, rows: pa.Table, machex_fields: Sequence[str]) -> None:
-    """Write MaCheX's index, row by row: a million entries as one object would take gigabytes."""
-    columns = ["id", "path", "key", "view", "split", *machex_fields]
-    with atomic_write(path, durable=True) as file:
-        file.write(b"{")
-        separator = b"\n"
-        for batch in rows.select(columns).to_batches(max_chunksize=10_000):
-            for row in batch.to_pylist():
-                number = number_text(row.pop("id"))
-                # MaCheX gives absolute paths, and a field only where there is something to say.
-                row["path"] = str(path.parent / row["path"])
-                for field in machex_fields:
-                    if row[field] is None:
-                        del row[field]
-                file.write(separator + f'"{number}": {json.dumps(row, ensure_ascii=False)}'.encode())
-                separator = b",\n"
-        file.write(b"\n}\n")

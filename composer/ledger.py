@@ -177,9 +177,10 @@ def read_ledger(path: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -> pa.
         log.warning("%s: damaged lines: %s; their images are made again", path, f"{sound.damaged:,}")
     counts = _counting(sound.rows)
     first = 0
-    # One after the other, so that never all of the lines are there twice.
+    # One after the other, so that never all of the lines are there twice; as a rule all of them count.
     for place, rows in enumerate(sound.rows):
-        sound.rows[place] = rows.select(columns).filter(counts[first : first + rows.num_rows])
+        chosen = counts[first : first + rows.num_rows]
+        sound.rows[place] = rows.select(columns) if chosen.all() else rows.select(columns).filter(chosen)
         first += rows.num_rows
     return pa.concat_tables([SCHEMA.empty_table().select(columns), *sound.rows])
 
@@ -240,10 +241,9 @@ def _read_sound(path: Path, read: Collection[str], kept: Sequence[str]) -> _Soun
     for block in read_lines(path, schema):
         whole = pc.and_(pc.is_valid(block.rows["identity"]), pc.is_valid(block.rows["number"]))
         whole = pc.and_(whole, pc.is_in(block.rows["status"], _STATUSES))
-        # As a rule all of them, and to copy a million takes a while.
-        rows.append(
-            block.rows.select(kept) if pc.all(whole).as_py() else block.rows.select(kept).filter(whole)
-        )
+        found = block.rows.select(kept)
+        # In one piece: the parser's are so small that their room cannot be given back column by column.
+        rows.append((found if pc.all(whole).as_py() else found.filter(whole)).combine_chunks())
         places.append(lines + block.places[whole.to_numpy()])
         lines += block.lines
     return _Sound(lines, rows, np.concatenate(places))

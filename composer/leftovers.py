@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from composer.errors import OutputError
-from composer.folder import DatasetFolder, image_name, is_picture, is_temporary
+from composer.folder import DatasetFolder, is_picture, is_temporary
+from composer.image_names import image_names
 from composer.status import Status
 from composer.threads import in_threads
 
@@ -38,7 +39,7 @@ def delete_damaged(folder: DatasetFolder, lines: pa.Table, extension: str) -> in
     How many there were.
     """
     written = lines.filter(pc.equal(lines["status"], Status.WRITTEN))
-    names = [image_name(number, extension) for number in written["number"].to_pylist()]
+    names = image_names(written["number"], extension).to_pylist()
     right = dict(zip(names, written["bytes"].to_pylist(), strict=True))
     damaged = []
     for sizes in in_threads(folder.sizes, folder.image_folders()):
@@ -47,7 +48,7 @@ def delete_damaged(folder: DatasetFolder, lines: pa.Table, extension: str) -> in
     return len(damaged)
 
 
-def unselected_pictures(present: Collection[str], results: pa.Table, extension: str) -> list[str]:
+def unselected_pictures(present: pa.Array, results: pa.Table, extension: str) -> list[str]:
     """Return the pictures that the index does not have and that no run is going to write.
 
     They are of images that the configuration no longer selects, that vanished from the source, or that were
@@ -56,11 +57,12 @@ def unselected_pictures(present: Collection[str], results: pa.Table, extension: 
     Parameters
     ----------
     present
-        As `composer.folder.DatasetFolder.listed_images` gives them.
+        As `composer.image_names.listed_names` gives them.
     """
     ours = pc.is_in(results["status"], pa.array([Status.WRITTEN, Status.TO_WRITE, Status.FAILED]))
-    names = {image_name(number, extension) for number in results.filter(ours)["number"].to_pylist()}
-    return sorted(name for name in present if name not in names and is_picture(name))
+    names = image_names(results["number"].filter(ours), extension).combine_chunks()
+    others = present.filter(pc.invert(pc.is_in(present, names))).to_pylist()
+    return sorted(filter(is_picture, others))
 
 
 def prune(folder: DatasetFolder, names: Collection[str]) -> None:

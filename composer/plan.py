@@ -41,15 +41,18 @@ def make_plan(
     previous
         The plan of an earlier run into the same folder, None at the first run.
     """
-    records = records.sort_by("identity")
+    order = pc.sort_indices(records, sort_keys=[("identity", "ascending")])
+    numbers = _numbers(records["identity"].take(order), previous)
+    by_number = np.argsort(numbers)
+    # Once, whichever way: a release as a whole is not to be in the memory more often than need be.
+    records = records.take(order.take(by_number))
     status, rule = _decide(records, settings, processor)
-    planned = (
-        records.append_column("number", pa.array(_numbers(records["identity"], previous), pa.int32()))
+    return (
+        records.append_column("number", pa.array(numbers[by_number], pa.int32()))
         .append_column("status", pa.array(status, pa.string()))
         .append_column("rule", pa.array(rule, pa.string()))
         .append_column("suspicious", pc.is_in(records["identity"], _register(processor, "suspicious")))
     )
-    return planned.sort_by("number")
 
 
 def _numbers(identities: pa.ChunkedArray, previous: pa.Table | None) -> NDArray[np.int64]:

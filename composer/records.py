@@ -39,6 +39,12 @@ MASK = pa.struct(
     ]
 )
 
+# Labels and native cells repeat few texts, and are most of what tables say: each is kept once. The index has
+# them as texts.
+_REPEATED = pa.dictionary(pa.int32(), pa.string())
+_LABELS = pa.list_(pa.struct([("label", _REPEATED), ("value", pa.int8()), ("labeller", _REPEATED)]))
+NATIVE = pa.map_(pa.string(), pa.string())
+
 SCHEMA = pa.schema(
     [
         pa.field("identity", pa.string(), nullable=False),
@@ -59,7 +65,7 @@ SCHEMA = pa.schema(
         pa.field("twin", pa.string()),
         pa.field("sex", pa.string()),
         pa.field("age", pa.float32()),
-        pa.field("labels", pa.list_(LABEL)),
+        pa.field("labels", _LABELS),
         pa.field("boxes", pa.list_(BOX)),
         pa.field("box_grid", pa.list_(pa.int32())),
         pa.field("masks", pa.list_(MASK)),
@@ -70,7 +76,7 @@ SCHEMA = pa.schema(
         pa.field("original_bits_stored", pa.int8()),
         pa.field("histogram_equalised", pa.bool_(), nullable=False),
         pa.field("class_label", pa.list_(pa.int8())),
-        pa.field("native", pa.map_(pa.string(), pa.string())),
+        pa.field("native", pa.map_(_REPEATED, _REPEATED)),
         # Null where no other dataset is known to hold the same film out; see `composer.guard`.
         pa.field("held_out_by", pa.string()),
         pa.field("held_out_twin", pa.string()),

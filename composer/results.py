@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from composer.errors import OutputError
-from composer.folder import DatasetFolder, image_name
+from composer.folder import DatasetFolder
+from composer.image_names import image_names
 from composer.imaging import Recipe
+from composer.memory import give_back
 from composer.status import Status
 from composer.storage import atomic_write
 
 # What the ledger has to say for it to be known what became of every image.
 OF_THE_OUTCOME = ("identity", "number", "carrier", "recipe", "status", "reason", "message", "bytes", "rule")
 
+_OF_FAILURES = ("identity", "key", "source", "status", "reason", "message", "part")
 
-def join(plan: pa.Table, ledger: pa.Table, present: Container[str], recipe: Recipe) -> pa.Table:
+
+def join(plan: pa.Table, ledger: pa.Table, present: pa.Array, recipe: Recipe) -> pa.Table:
     """Add the ledger's columns to the plan and replace each ``to write`` by what the ledger says.
 
     An image that was not attempted yet, or whose file was deleted since, keeps ``to write``. What the ledger
@@ -30,7 +34,7 @@ def join(plan: pa.Table, ledger: pa.Table, present: Container[str], recipe: Reci
     ledger
         With the columns `OF_THE_OUTCOME`, at least.
     present
-        The image files that are there, as `composer.folder.DatasetFolder.listed_images` gives them.
+        The names of the image files that are there, as `composer.image_names.listed_names` gives them.
     recipe
         By which the images are to be made: what was made by another counts as not attempted.
     """
@@ -41,18 +45,22 @@ def join(plan: pa.Table, ledger: pa.Table, present: Container[str], recipe: Reci
     # another carrier, to whose pixels the tables do not refer.
     same = pc.and_(pc.equal(line["number"], plan["number"]), pc.equal(line["carrier"], plan["carrier"]))
     same = pc.and_(same, pc.equal(line["recipe"], recipe.digest))
-    attempts = ledger.take(pc.if_else(same, place, None).combine_chunks())
-    names = (image_name(number, recipe.extension) for number in plan["number"].to_pylist())
-    absent = pa.array([name not in present for name in names], pa.bool_())
-    deleted = pc.and_(pc.equal(attempts["status"], Status.WRITTEN), absent)
-    status = pc.if_else(deleted, Status.TO_WRITE, attempts["status"])
+    chosen = pc.if_else(same, place, None).combine_chunks()
+    names = image_names(plan["number"], recipe.extension)
+    absent = pc.invert(pc.is_in(names, present))
+    deleted = pc.and_(pc.equal(ledger["status"].take(chosen), Status.WRITTEN), absent)
+    status = pc.if_else(deleted, Status.TO_WRITE, ledger["status"].take(chosen))
+    give_back()
     results = plan
-    for name, values in (("status", status), ("rule", attempts["rule"])):
+    for name, values in (("status", status), ("rule", ledger["rule"].take(chosen))):
         place = plan.schema.get_field_index(name)
         results = results.set_column(place, name, pc.coalesce(values, plan[name]))
     for field in ledger.schema:
         if field.name not in plan.schema.names:
-            results = results.append_column(field, attempts[field.name])
+            results = results.append_column(field, ledger[field.name].take(chosen))
+        # A column at a time, where the caller has no use for it either: facts take more room than the plan.
+        ledger = ledger.drop_columns([field.name])
+        give_back()
     return results
 
 
@@ -61,7 +69,8 @@ def write_failures(folder: DatasetFolder, results: pa.Table) -> None:
 
     A part of the release that is absent as a whole is one line.
     """
-    bad = results.filter(pc.is_in(results["status"], pa.array([Status.FAILED, Status.MISSING])))
+    columns = results.select(_OF_FAILURES)
+    bad = columns.filter(pc.is_in(results["status"], pa.array([Status.FAILED, Status.MISSING])))
     if not bad.num_rows:
         try:
             folder.failures.unlink(missing_ok=True)
@@ -78,11 +87,10 @@ def write_failures(folder: DatasetFolder, results: pa.Table) -> None:
 
 def absent_parts(results: pa.Table) -> dict[str, int]:
     """Return the parts of which no file is there, with the number of their images that are missing."""
-    present = results.filter(
-        pc.and_(pc.is_valid(results["source"]), pc.not_equal(results["status"], Status.MISSING))
-    )
-    missing = results.filter(pc.equal(results["status"], Status.MISSING))["part"].drop_null()
-    here = set(present["part"].unique().to_pylist())
+    is_missing = pc.equal(results["status"], Status.MISSING)
+    present = pc.and_(pc.is_valid(results["source"]), pc.invert(is_missing))
+    missing = results["part"].filter(is_missing).drop_null()
+    here = set(results["part"].filter(present).unique().to_pylist())
     counts = missing.value_counts().to_pylist()
     return {entry["values"]: entry["counts"] for entry in counts if entry["values"] not in here}
 
@@ -91,8 +99,7 @@ def _failure_rows(bad: pa.Table, absent: dict[str, int]) -> Iterator[list[str | 
     for part, count in absent.items():
         message = f"none of the {count:,} images of this part is here: a partial download?"
         yield [None, None, part, Status.MISSING, message]
-    columns = ("identity", "key", "source", "status", "reason", "message", "part")
-    for batch in bad.select(columns).to_batches():
+    for batch in bad.to_batches():
         for row in batch.to_pylist():
             if row["status"] == Status.FAILED or row["part"] not in absent:
                 reason = row["reason"] or row["status"]

@@ -26,7 +26,7 @@ def spread(plan: pa.Table, count: int) -> tuple[NDArray[np.int64], NDArray[np.fl
         At most so many rows, in ascending order.
     """
     candidates = np.flatnonzero(pc.equal(plan["status"], Status.TO_WRITE).to_numpy())
-    kinds = _kinds(plan.take(candidates))
+    kinds = _kinds(plan.select(["key", *_KINDS]).take(candidates))
     groups = sorted((candidates[kinds == kind] for kind in np.unique(kinds)), key=len)
     rows: list[NDArray[np.int64]] = []
     weights: list[NDArray[np.float64]] = []

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from composer.guard import Relative
+from composer.memory import give_back
 from composer.records import first_of_each, table_of
 from composer.settings import Settings
 from processors import all_processors, families
@@ -33,6 +34,7 @@ class Sources:
         assert root is not None
         processor = _recognised(processor_type, root, self.settings.files(processor_type))
         read = processor, table_of(processor.records())
+        give_back()
         if processor_type in self._in_families:
             self._read[processor_type] = read
         return read

@@ -294,26 +294,31 @@ class ChestXray14(Processor):
     def _is_resized(self, path: str) -> bool:
         return "/images-224" in f"/{self.root.name}/{path}".lower()
 
-    def _index(self, paths: list[str]) -> dict[str, Location]:
-        images: dict[str, Location] = {}
+    def _index(self, paths: list[str]) -> dict[str, str | Location]:
+        # Texts, because a Location takes more memory than its path.
+        images: dict[str, str | Location] = {}
         for path in paths:
-            images.setdefault(base_name(path).lower(), Location(path))
+            images.setdefault(base_name(path).lower(), path)
         if len(images) < len(paths):
             self.warnings.append(
                 f"{len(paths) - len(images):,} files are not used: the same images are here in other folders"
             )
         return images
 
-    def _members(self, archive: str) -> dict[str, Location]:
+    def _members(self, archive: str) -> dict[str, str | Location]:
         return {
             name.lower(): location
             for name, location in tar_members(self.root / archive, self.root, (".png",))
             if _IMAGE_NAME.fullmatch(name)
         }
 
+    def _location(self, name: str) -> Location | None:
+        place = self._images.get(name)
+        return Location(place) if isinstance(place, str) else place
+
     def records(self) -> Iterator[Record]:
         """Yield every row of the table, then the files that no row names."""
-        self._lists = lists = _SplitLists(self, self._table_folders)
+        lists = _SplitLists(self, self._table_folders)
         self._google = _GoogleLabels(self._google_tables, self.warnings)
         self.tables += map(self.relative, [*lists.paths, *self._google.paths])
         boxes = self._read_boxes()
@@ -329,10 +334,10 @@ class ChestXray14(Processor):
             for record in self._listed(path, boxes, lists):
                 listed.add(record.key.lower())
                 yield record
-        for name, location in self._images.items():
+        for name in self._images:
             if name not in listed:
                 record = self._record(name, boxes, lists)
-                record.file = location
+                record.file = self._location(name)
                 record.excluded = f"not in {path.name}" if path else record.excluded
                 yield record
         unknown = boxes.keys() - listed - self._images.keys()
@@ -340,6 +345,12 @@ class ChestXray14(Processor):
             self.warnings.append(f"{_BOXES}: {unplaced:,} boxes are not used: their images are not here")
         if unplaced := len(self._google.labels.keys() - listed - self._images.keys()):
             self.warnings.append(f"Google's labels of {unplaced:,} images are not used: these are not here")
+        here = listed | self._images.keys()
+        self._splits_of_absent = {
+            _identity(name): split for name, split in lists.splits.items() if name not in here
+        }
+        # A processor lives as long as the run, and these are large.
+        del self._images
 
     def _fill_gaps(self, names: set[str] | None) -> None:
         """Take what is not unpacked from the archive beside; without names, all that it holds."""
@@ -357,7 +368,8 @@ class ChestXray14(Processor):
         table = Table(path, columns=("Image Index", "Finding Labels", "View Position"))
         self.tables.append(self.relative(path))
         names = [_image_name(cell) for (cell,) in table.rows("Image Index")]
-        self._fill_gaps({name.lower() for name in names if name})
+        if self._archive is not None:
+            self._fill_gaps({name.lower() for name in names if name})
         parts = _parts({name for name in names if name}) if self._carrier != _RESIZED else {}
         people = table.rows(table.first_of("Patient Sex", "Patient Gender"), table.first_of("Patient Age"))
         unusable = UnusableRows(path.name)
@@ -378,7 +390,7 @@ class ChestXray14(Processor):
                 if label.label not in _KNOWN_LABELS:
                     findings.add(label.label)
             record = self._record(name, boxes, lists)
-            record.file = self._images.get(name.lower())
+            record.file = self._location(name.lower())
             record.view = _VIEWS.get(native["View Position"], "unknown")
             if record.view == "unknown":
                 views.add(native["View Position"])
@@ -408,8 +420,8 @@ class ChestXray14(Processor):
         )
 
     def official_splits(self) -> Mapping[str, Split]:
-        """Return what the lists say of every image that they name."""
-        return {_identity(name): split for name, split in self._lists.splits.items()}
+        """Return what the lists say of images that are not here."""
+        return self._splits_of_absent
 
     @classmethod
     def splits_without_images(cls, files: Mapping[str, Path], warnings: list[str]) -> Mapping[str, Split]:

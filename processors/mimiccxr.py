@@ -472,6 +472,8 @@ class MimicCXR(Processor):
             yield record
         self.warnings += self._labels.unused(studies)
         self._tell_unused_splits(identities)
+        # A processor lives as long as the run, and these are large.
+        del self._labels, self._splits, self._places
 
     def _listed(self) -> Iterator[Record]:
         path = self._list

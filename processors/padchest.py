@@ -447,6 +447,8 @@ class PadChest(Processor):
                     study_id=_study(name),
                     excluded=excluded,
                 )
+        # A processor lives as long as the run, and these are large.
+        del self._images
 
     def _listed(self, path: Path) -> Iterator[Record]:
         table = Table(path, columns=("ImageID", "Projection", "Labels"))

@@ -32,8 +32,8 @@ from composer.folds import (
 )
 from composer.overlap.moves import Folds, moves, stored
 from composer.overlap.pairs import PAIRS, composed, verified_pairs
+from composer.pieces import write_pieces
 from composer.records import first_of_each
-from composer.storage import atomic_write
 
 
 def unsettled(collection: Path) -> list[str]:
@@ -171,7 +171,7 @@ class _Settling:
             self.check()
             path = DatasetFolder(self.collection / name).pairs
             if pairs.num_rows:
-                _write(path, pairs)
+                write_pieces(path, pairs)
             else:
                 path.unlink(missing_ok=True)
             kept[name] = pairs
@@ -213,7 +213,7 @@ class _Settling:
             place = rows.schema.get_field_index(column)
             added = place < 0
             rows = rows.append_column(column, values) if added else rows.set_column(place, column, values)
-        _write(path, rows)
+        write_pieces(path, rows)
 
     def _tell_moves(self, columns: Mapping[str, Mapping[str, pa.Array]]) -> None:
         after = {name: pa.table({"film": self.films[name]["film"], **columns[name]}) for name in columns}
@@ -249,9 +249,3 @@ def _as_written(path: Path) -> pa.Table:
     with pq.ParquetFile(path) as file:
         rows, schema = file.read(), file.metadata.metadata.get(b"ARROW:schema")
     return rows if schema is None else rows.cast(pa.ipc.read_schema(pa.py_buffer(base64.b64decode(schema))))
-
-
-def _write(path: Path, rows: pa.Table) -> None:
-    with atomic_write(path, durable=True) as file:
-        # In one piece, so that the bytes do not tell how often a table was written.
-        pq.write_table(rows.combine_chunks(), file, compression="zstd")

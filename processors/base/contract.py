@@ -266,10 +266,12 @@ class Processor(ABC):
 
         An image that is yielded again counts as a repeated row; a row that names no image is yielded through
         `UnusableRows`. So every row is accounted for.
+
+        Asked once: what a processor has found for it alone may be let go at the end.
         """
 
     def official_splits(self) -> Mapping[str, Split]:
-        """Return the split by identity that lists of the release tell, of images too that are not here.
+        """Return the split by identity that lists of the release tell of images of which there is no record.
 
         Complete once `records` is exhausted. Asked where the user has copies of these images in another
         dataset.

@@ -37,6 +37,8 @@ def find_table(folders: Sequence[Path], *names: str) -> Path | None:
 # Larger tables are refused before they fill the memory: the largest of the public releases has some 100 MB.
 MAXIMUM_BYTES = 1 << 29
 _PIECE = 1 << 20
+# So many rows at a time become Python's texts, which take more memory than the table.
+_ROWS = 10_000
 
 # gzip reports damage in all three of the first ways.
 _UNREADABLE = (
@@ -127,11 +129,13 @@ class Table:
 
         A column given as None yields empty strings, so that an optional column needs no second loop.
         """
-        blank = [""] * len(self._frame)
-        cells = [
-            blank if name is None else self._frame[name].fillna("").str.strip().tolist() for name in columns
-        ]
-        return zip(*cells, strict=True) if cells else iter([()] * len(self._frame))
+        for first in range(0, len(self._frame), _ROWS):
+            part = self._frame.iloc[first : first + _ROWS]
+            blank = [""] * len(part)
+            cells = [
+                blank if name is None else part[name].fillna("").str.strip().tolist() for name in columns
+            ]
+            yield from zip(*cells, strict=True) if cells else [()] * len(part)
 
     def natives(self, columns: Sequence[str]) -> Iterator[dict[str, str]]:
         """Yield the cells of every row by column, for those of the columns that this table has."""

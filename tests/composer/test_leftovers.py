@@ -7,6 +7,7 @@ import pytest
 
 from composer.errors import OutputError
 from composer.folder import DatasetFolder
+from composer.image_names import listed_names
 from composer.leftovers import delete_damaged, delete_dataset, prune, sweep, unselected_pictures
 from tests.composer.toys import failed, joined, record, written
 
@@ -45,7 +46,7 @@ def test_pictures_that_no_run_accounts_for_are_unselected(folder: DatasetFolder)
     results = some_results(folder)
     pictures = [f"00/{number:06d}.jpg" for number in range(6)]
     put(folder, *pictures, "00/000000.png", "00/notes.txt", "00/.000001.jpg.part")
-    present = folder.listed_images()
+    present = listed_names(folder)
     assert unselected_pictures(present, results, "jpg") == [
         "00/000000.png",
         *(f"00/{number:06d}.jpg" for number in (2, 4, 5)),

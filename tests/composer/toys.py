@@ -85,5 +85,5 @@ def joined(
     with Ledger(folder.ledger, Recipe().digest) as ledger:
         for outcome in outcomes:
             ledger.append(replace(outcome, number=numbers.get(outcome.identity, -1)))
-    present = {image_name(n, "jpg") for n in plan["number"].to_pylist() if n not in set(deleted)}
-    return results.join(plan, read_ledger(folder.ledger), present, Recipe())
+    present = [image_name(n, "jpg") for n in plan["number"].to_pylist() if n not in set(deleted)]
+    return results.join(plan, read_ledger(folder.ledger), pa.array(present, pa.string()), Recipe())
