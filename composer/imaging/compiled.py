@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import numba
+import numpy as np
+from numpy.typing import NDArray
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -37,3 +39,13 @@ class Compiled(Generic[Arguments, Result]):
             self.dispatcher = numba.njit(nogil=True)(self._function)
             result = self.dispatcher(*arguments)
         return result
+
+
+def read_only(values: NDArray[Any]) -> NDArray[Any]:
+    """Return an array as a contiguous one that cannot be written to, without a copy where it is contiguous.
+
+    Others, and those that can be written to, are types of their own to numba, each to be compiled for.
+    """
+    contiguous = np.ascontiguousarray(values).view()
+    contiguous.flags.writeable = False
+    return contiguous

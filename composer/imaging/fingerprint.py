@@ -47,7 +47,8 @@ def fingerprint(grey: Grey) -> bytes:
     Parameters
     ----------
     grey
-        The whole film, of any size: before crop and resampling, so that no setting of these matters.
+        The whole film, of any size: before crop and resampling, so that no setting of these matters. Decoded
+        at a reduced size it is a copy like another.
 
     Returns
     -------
@@ -97,18 +98,11 @@ def _words(fingerprints: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 def _thumbnail(grey: Grey) -> Integers:
     """Return mean grey levels of 32 x 32 cells of the film, each of 64 of its pixels, 0 to 65535."""
-    rows, columns = ((2 * np.arange(_SAMPLES) + 1) * size // (2 * _SAMPLES) for size in grey.index.shape)
     # Only workers come here: numba takes half a second to load.
-    from composer.imaging.cells import SIDE, sum_cells
+    from composer.imaging.compiled import read_only
+    from composer.imaging.samples import mean_cells
 
-    levels = np.rint(65535 * grey.table).astype(np.int64)
-    sums = np.zeros((_CELLS, _CELLS), np.int64)
-    # Arrays that may be written to, others, and parts of arrays are types to numba, each to be compiled for.
-    index = np.ascontiguousarray(grey.index).view()
-    index.flags.writeable = False
-    sum_cells(index, levels, rows, columns, sums)
-    means: Integers = sums // SIDE**2
-    return means
+    return mean_cells(read_only(grey.index), grey.table, _CELLS, _SAMPLES // _CELLS)
 
 
 def _ranks(cells: Integers) -> Integers:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from composer.imaging.facts import Facts
-from composer.imaging.picture import Grey, Levels
+from composer.imaging.picture import Grey
 
 # A film is judged by about so many of its pixels on each side.
 _SIDE = 128
@@ -25,36 +23,19 @@ def note_oddities(grey: Grey, facts: Facts) -> None:
     """
     if min(grey.index.shape) < _SMALLEST:
         return
-    levels = _thinned(grey)
-    few = levels.size // 100
-    ordered = np.partition(levels, (few, -few - 1), axis=None)
-    low, high = ordered[few], ordered[-few - 1]
-    if _brightness_of_corners(levels) - _brightness_of_centre(levels) > 0.15:
+    # Only workers come here: numba takes half a second to load.
+    from composer.imaging.compiled import read_only
+    from composer.imaging.samples import measure_film
+
+    down, across = (max(1, size // _SIDE) for size in grey.index.shape)
+    corners, centre, black, low, high, white_edge = measure_film(
+        read_only(grey.index), grey.table, down, across, 2 * _LEVEL, 1 - 2 * _LEVEL
+    )
+    if corners - centre > 0.15:
         facts.flag("looks_inverted")
-    if np.mean(levels <= 2 * _LEVEL) > 0.9:
+    if black > 0.9:
         facts.flag("nearly_empty")
     if high - low <= 4 * _LEVEL:
         facts.flag("nearly_constant")
-    edge = np.concatenate([levels[0], levels[-1], levels[:, 0], levels[:, -1]])
-    if np.mean(edge >= 1 - 2 * _LEVEL) > 0.5:
+    if white_edge > 0.5:
         facts.flag("white_border")
-
-
-def _thinned(grey: Grey) -> Levels:
-    rows, columns = (max(1, size // _SIDE) for size in grey.index.shape)
-    return Grey(grey.index[::rows, ::columns], grey.table).levels
-
-
-def _brightness_of_corners(levels: Levels) -> float:
-    rows, columns = (max(1, round(0.05 * size)) for size in levels.shape)
-    sides = [(down, across) for down in _ends(rows) for across in _ends(columns)]
-    return float(np.mean([levels[side].mean() for side in sides]))
-
-
-def _ends(count: int) -> tuple[slice, slice]:
-    return slice(count), slice(-count, None)
-
-
-def _brightness_of_centre(levels: Levels) -> float:
-    (top, bottom), (left, right) = ((round(0.35 * size), round(0.65 * size)) for size in levels.shape)
-    return float(levels[top:bottom, left:right].mean())

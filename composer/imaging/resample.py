@@ -14,7 +14,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from composer.imaging.compiled import Compiled
+from composer.imaging.compiled import Compiled, read_only
 from composer.imaging.picture import Grey
 
 Integers = NDArray[Any]
@@ -79,9 +79,7 @@ def resample(grey: Grey, down: Axis, across: Axis, white: int) -> Integers:
     first_column, column_weights = _weights(across, weight_bits)
     # Of a film that is cropped only the columns that the crop needs.
     left, right = first_column[0], min(across.size, first_column[-1] + column_weights.shape[1])
-    index = np.ascontiguousarray(grey.index[:, left:right])
-    # Arrays that may be written to and others are two types to numba, and would be compiled for twice.
-    index.flags.writeable = False
+    index = read_only(grey.index[:, left:right])
     totals: Integers = np.zeros((_LANES, right - left), dtype=precision.total)
     between = _lanes(len(first_row), right - left, precision.value)
     _sum_rows(index, table, first_row, row_weights, weight_bits, totals, between)

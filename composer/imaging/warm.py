@@ -11,6 +11,7 @@ from PIL import Image
 from composer.imaging import png
 from composer.imaging.facts import Facts
 from composer.imaging.fingerprint import fingerprint
+from composer.imaging.oddities import note_oddities
 from composer.imaging.picture import Grey
 from composer.imaging.resample import Axis, resample
 
@@ -19,5 +20,6 @@ for _index in (np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint16)):
     Image.fromarray(_index).save(_file, format="PNG")
     png.decode(_file.getvalue(), Facts())
     fingerprint(Grey(_index, np.zeros(1)))
+    note_oddities(Grey(np.zeros((32, 32), _index.dtype), np.zeros(1)), Facts())
     for _white in (255, 65535):
         resample(Grey(_index, np.zeros(1)), Axis(8, 4, 0, 4), Axis(8, 4, 0, 4), _white)
