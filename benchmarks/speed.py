@@ -5,7 +5,7 @@ them by the public MaCheX (``benchmarks.public_machex``), by bare calls of decod
 in a loop, and by one and by two workers of ours, as a run does it, ledger included. Each is a process of
 its own, in turns; the start is left out, and the files are in the cache of the system. Of several rounds
 the medians count. ``--processor`` takes the time of the processor instead of the clock's, for machines that
-others use.
+others use; what is then left out of ours are pipe and driver.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from composer.attempts import attempt
 from composer.imaging import Recipe, Source
 from composer.ledger import Ledger
 from composer.pool import Lost, Pool
-from composer.processes import ENVIRONMENT
+from composer.processes import worker_environment
 from composer.worker import WARM, Task
 
 
@@ -72,10 +72,12 @@ def main() -> None:
             files = write_films(Path(folder) / kind, KINDS[kind], arguments.films)
             megabytes = statistics.mean(path.stat().st_size for path in files) / 1e6
             print(f"{KINDS[kind].name}: {megabytes:.2f} MB a file", flush=True)
-        print(f"\n{'ms a film':44}" + "".join(f"{name:>10}" for name in _HEAD), flush=True)
+        head = _HEAD[:-1] if arguments.processor else _HEAD
+        print(f"\n{'ms a film':44}" + "".join(f"{name:>10}" for name in head), flush=True)
         for row in rows:
             runs = [_round(Path(folder), row, processor=arguments.processor) for _ in range(arguments.runs)]
-            _print_row(row, [statistics.median(column) for column in zip(*runs, strict=True)])
+            medians = [statistics.median(column) for column in zip(*runs, strict=True)]
+            _print_row(row, medians, processor=arguments.processor)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     print(f"median of {arguments.runs} runs; {machine}")
 
@@ -83,10 +85,12 @@ def main() -> None:
 _HEAD = ("MaCheX", "bare", "ours", "ratio", "bar", "to bare", "2 workers")
 
 
-def _print_row(row: Row, milliseconds: Sequence[float]) -> None:
+def _print_row(row: Row, milliseconds: Sequence[float], *, processor: bool) -> None:
     public, bare, one, two = milliseconds
     name = KINDS[row.kind].name + (", FAST_DECODE" if row.fast else "")
-    cells = (public, bare, one, public / one, row.bar, one / bare, one / two)
+    cells = [public, bare, one, public / one, row.bar, one / bare]
+    # Processors do not wait for each other: what two workers gain is told by the clock alone.
+    cells += [] if processor else [one / two]
     print(f"{name:44}" + "".join(f"{cell:10.2f}" for cell in cells), flush=True)
 
 
@@ -99,9 +103,10 @@ def _in_a_process(runner: str, folder: Path, row: Row, *, processor: bool) -> fl
     # Workers import the main module of the driver; given as text it is none, and costs them nothing.
     call = f"{runner}({str(folder)!r}, {row.kind!r}, {row.fast}, {row.images})"
     command = [sys.executable, "-c", f"from benchmarks.speed import {runner}; print(*{call})"]
-    one_thread = {name: value for name, value in ENVIRONMENT.items() if name.endswith("THREADS")}
-    # The calls alone get what our workers have, so that the rest is the difference.
-    environment = {**os.environ, **(one_thread if runner == "public" else ENVIRONMENT)}
+    # The calls alone get what our workers have, so that the rest is the difference; MaCheX one thread.
+    ours = worker_environment()
+    given = {name: ours[name] for name in ours if runner != "public" or name.endswith("THREADS")}
+    environment = {**os.environ, **given}
     run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)  # noqa: S603
     seconds = [float(text) for text in run.stdout.split()]
     return seconds[processor] / row.images * 1000

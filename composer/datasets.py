@@ -150,11 +150,10 @@ def _open(processor_type: type[Processor], sources: Sources, *, redo: bool) -> D
 
 def _check_recipe(folder: DatasetFolder, before: Mapping[str, object], recipe: Recipe) -> None:
     """Raise `UsageError` when the pictures were made with other settings: a collection has one recipe."""
-    now = recipe.as_dict()
+    # Told where it is true alone.
+    before, now = ({"fast_decode": False, **each} for each in (before, recipe.as_dict()))
     changed = [
-        f"{_setting(key)} was {before.get(key, False)}, is {now.get(key, False)}"
-        for key in {**before, **now}
-        if before.get(key, False) != now.get(key, False)
+        f"{_setting(key)} was {before.get(key)}, is {now[key]}" for key in now if before.get(key) != now[key]
     ]
     if changed:
         pictures = (

@@ -145,9 +145,11 @@ class Ledger:
             while rest:
                 rest = rest[self._file.write(rest) :]
         except BaseException:
-            # Where this fails too, the next ledger cuts the line off.
+            # Where this fails too, the next ledger cuts the line off. What another run added, that took the
+            # folder over from this one, stays.
             with suppress(OSError):
-                self._file.truncate(self._size)
+                if self._file.seek(0, os.SEEK_END) == self._size + len(line) - len(rest):
+                    self._file.truncate(self._size)
             raise
         self._size += len(line)
 

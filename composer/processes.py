@@ -23,14 +23,22 @@ _SECONDS_TO_END = 10
 # What ends a command. A terminal and Slurm send these to the whole group; it is the driver that decides.
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 # What libraries read when they are loaded.
-ENVIRONMENT = {
+_ONE_THREAD = dict.fromkeys(
     # Numerical libraries would start 200 threads in each worker of a 200-core machine.
-    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"),
-    # The GNU C library gives the memory of each film back and has the system clear pages for the next one,
-    # which is a third of the time of an uncompressed film. Let it keep so much, and also of large blocks.
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"),
+    "1",
+)
+_MEMORY = {
+    # The GNU C library gives the memory of each film back, and has the system clear pages for the next one.
+    # Let it keep so much, and also of large blocks.
     "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
 }
+
+
+def worker_environment() -> dict[str, str]:
+    """Return the variables that workers start with besides the driver's; those of memory the user may set."""
+    return _ONE_THREAD | {name: os.environ.get(name, value) for name, value in _MEMORY.items()}
 
 
 class _Process(ForkServerProcess):
@@ -158,7 +166,7 @@ def start_fork_server(preload: Sequence[str]) -> None:
     """Start the process that workers are forked from, unless it runs, with these modules loaded once."""
     get_context("forkserver").set_forkserver_preload(list(preload))
     environment = {
-        **ENVIRONMENT,
+        **worker_environment(),
         # Up to Python 3.11 the fork server looks for modules in the working directory alone.
         "PYTHONPATH": os.pathsep.join(sys.path),
     }

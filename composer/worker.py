@@ -108,11 +108,11 @@ def _convert(task: Task) -> Conversion | Outcome:
     except Refusal as refusal:
         return Outcome(*_names(task), reason=str(refusal.reason), message=refusal.message, facts=facts)
     except MemoryError:
-        return Outcome(*_names(task), reason=OUT_OF_MEMORY, message=_TOO_LITTLE_MEMORY)
+        return Outcome(*_names(task), reason=OUT_OF_MEMORY, message=_TOO_LITTLE_MEMORY, facts=facts)
     except Exception as error:
         # A fault of ours must not end a run of days: it is named, and the next image is done.
         message = f"{type(error).__name__} in {_place(error)}: a fault of this program, please report it"
-        return Outcome(*_names(task), reason=UNEXPECTED, message=message)
+        return Outcome(*_names(task), reason=UNEXPECTED, message=message, facts=facts)
 
 
 def _done(task: Task, conversion: Conversion) -> Outcome:

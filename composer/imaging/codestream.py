@@ -6,6 +6,7 @@ warning. The end marker is therefore looked for here, before decoding.
 
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -92,7 +93,7 @@ def _checked_end(frame: Frame | None, stream: bytes, start_of_scan: int) -> Fram
 
 
 def _count_markers(stream: bytes, marker: int, start: int) -> int:
-    """Count a marker from a place on: bytes.count takes ten times as long, a tenth of what decoding takes."""
+    """Count a marker from a place on; bytes.count takes so long that it would show beside the decoding."""
     data = np.frombuffer(stream, np.uint8, offset=start)
     return int(np.count_nonzero((data[:-1] == 0xFF) & (data[1:] == marker)))
 
@@ -122,9 +123,35 @@ def jpeg_2000_frame(stream: bytes) -> Frame:
     return Frame(bottom - top, right - left, precision, samples)
 
 
-def jpeg_2000_is_signed(stream: bytes) -> bool:
-    """Return whether samples of a JPEG 2000 stream, checked by `jpeg_2000_frame`, have a sign."""
-    return bool(stream[stream.find(_START_OF_CODESTREAM) + 42] & 0x80)
+class Grid(NamedTuple):
+    """Where the samples of a JPEG 2000 stream lie (T.800 A.5.1).
+
+    Attributes
+    ----------
+    size, tile
+        Columns and rows, of the image and of a tile; a tile is no larger than the image.
+    begins_at_zero
+        Whether image and tiles begin at the origin of the reference grid.
+    is_signed
+        Whether the samples have a sign.
+    """
+
+    size: tuple[int, int]
+    tile: tuple[int, int]
+    begins_at_zero: bool
+    is_signed: bool
+
+
+def jpeg_2000_grid(stream: bytes) -> Grid:
+    """Return the grid of a stream for which `jpeg_2000_frame` raised nothing."""
+    start = stream.find(_START_OF_CODESTREAM)
+    right, bottom, left, top, *tiles = struct.unpack_from(">8I", stream, start + 8)
+    columns, rows, first_column, first_row = tiles
+    size = right - left, bottom - top
+    begins_at_zero = not any((left, top, first_column, first_row))
+    return Grid(
+        size, (min(columns, size[0]), min(rows, size[1])), begins_at_zero, bool(stream[start + 42] & 0x80)
+    )
 
 
 def jpeg_2000_levels(stream: bytes) -> int:

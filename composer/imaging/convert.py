@@ -1,6 +1,7 @@
 """The way of one image from source to picture."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -97,9 +98,8 @@ def load(source: Source, facts: Facts | None = None) -> Loaded:
         The image is missing, or cannot be read as a whole.
     """
     facts = facts or Facts()
-    start = perf_counter()
-    data = source.read(facts)
-    facts.read_ms = _milliseconds(start)
+    with _timed(facts, "read_ms"):
+        data = source.read(facts)
     return Loaded(source, data, facts)
 
 
@@ -127,34 +127,40 @@ def pixels_of(loaded: Loaded, recipe: Recipe) -> Pixels:
     Refusal
         The image is broken or of a kind that is not converted.
     """
-    source, data, facts = loaded.source, loaded.data, loaded.facts
-    start = perf_counter()
-    kind = sniff(data)
-    facts.source_format = kind
-    if contradicts_extension(source.path, kind):
-        facts.flag("extension_mismatch")
-    picture = _DECODERS[kind](data, facts, recipe)
-    picture.original_bits_stored = source.original_bits_stored
-    facts.decode_ms = _milliseconds(start)
+    facts = loaded.facts
+    with _timed(facts, "decode_ms"):
+        picture = _decoded(loaded, recipe)
+    with _timed(facts, "tone_ms"):
+        grey = render(picture, recipe, facts)
+        note_oddities(grey, facts)
+        found = fingerprint(grey)
+        facts.fingerprint = found.hex() if any(found) else None
+        aspect = 1.0 if picture.header is None else pixel_aspect(picture.header.dataset, facts)
+        return reshape(grey, aspect, recipe, facts, picture.reduction)
 
-    start = perf_counter()
-    grey = render(picture, recipe, facts)
-    note_oddities(grey, facts)
-    found = fingerprint(grey)
-    facts.fingerprint = found.hex() if any(found) else None
-    aspect = 1.0 if picture.header is None else pixel_aspect(picture.header.dataset, facts)
-    pixels = reshape(grey, aspect, recipe, facts, picture.reduction)
-    facts.tone_ms = _milliseconds(start)
-    return pixels
+
+def _decoded(loaded: Loaded, recipe: Recipe) -> Picture:
+    kind = sniff(loaded.data)
+    loaded.facts.source_format = kind
+    if contradicts_extension(loaded.source.path, kind):
+        loaded.facts.flag("extension_mismatch")
+    picture = _DECODERS[kind](loaded.data, loaded.facts, recipe)
+    picture.original_bits_stored = loaded.source.original_bits_stored
+    return picture
 
 
 def write_pixels(pixels: Pixels, recipe: Recipe, facts: Facts) -> Conversion:
     """Return the file of a picture, the second half of `convert_loaded`."""
-    start = perf_counter()
-    written = encode(pixels, recipe)
-    facts.encode_ms = _milliseconds(start)
+    with _timed(facts, "encode_ms"):
+        written = encode(pixels, recipe)
     return Conversion(written, facts)
 
 
-def _milliseconds(start: float) -> float:
-    return round((perf_counter() - start) * 1000, 3)
+@contextmanager
+def _timed(facts: Facts, name: str) -> Iterator[None]:
+    """Note how long the block takes, also when it refuses the image."""
+    start = perf_counter()
+    try:
+        yield
+    finally:
+        setattr(facts, name, round((perf_counter() - start) * 1000, 3))

@@ -23,53 +23,62 @@ def decode_smaller(
 ) -> tuple[Values, Reduction] | None:
     """Return a smaller version of a film that is still as large as its picture.
 
-    None where there is none, and where its values would have to be guessed: in the middle of words, signed,
-    or with other things in the bits above.
+    None where there is none, where it cannot be decoded, and where means of pixels are of no use: values in
+    the middle of words, signed, or with other things in the bits above; padding, which would mix with tissue;
+    a tone that goes by the extremes of the film.
 
     Parameters
     ----------
     stream
         The only frame of the file, its outside checked.
-
-    Raises
-    ------
-    Exception
-        Whatever the libraries raise over damage: to be called under `composer.imaging.libraries.guarded`.
     """
-    if not header.monochrome or header.signed or header.bits_allocated > 16:
+    if not _can_be_averaged(header, recipe):
         return None
-    factor = _factor(stream, syntax, header, recipe, facts)
-    if factor == 1 or header.high_bit + 1 != header.bits_stored:
+    factor = largest_reduction(header.rows, header.columns, pixel_aspect(header.dataset, facts), recipe)
+    is_jpeg = syntax == uid.JPEGBaseline8Bit
+    if not is_jpeg:
+        factor = _jpeg_2000_factor(stream, factor) if syntax in uid.JPEG2000TransferSyntaxes else 1
+    if factor == 1:
         return None
-    if syntax == uid.JPEGBaseline8Bit:
-        decoder, pixels = SIMPLEJPEG, jpeg.pixels(stream, codestream.jpeg_frame(stream), factor)
-        offset = 0.0
-    else:
-        decoder, pixels = PILLOW, _jpeg_2000(stream, factor)
-        # A sample of the low band lies on the first of the pixels that it stands for (T.800 F.3).
-        offset = 0.5 - 0.5 / factor
+    try:
+        pixels = _jpeg(stream, factor) if is_jpeg else _jpeg_2000(stream, factor)
+    except Exception:  # libraries raise whatever the stream provokes; the full decoder says what is wrong
+        return None
     highest = np.array(header.stored_range[1], pixels.dtype)
     if np.mean(pixels > highest) > _OVERSHOOT:
         return None
-    facts.decoder = decoder
+    facts.decoder = SIMPLEJPEG if is_jpeg else PILLOW
+    # A sample of the low band lies on the first of the pixels that it stands for (T.800 F.3), a mean lies in
+    # their centre.
+    offset = 0.0 if is_jpeg else 0.5 - 0.5 / factor
     return np.minimum(pixels, highest), Reduction(header.rows, header.columns, factor, offset)
 
 
-def _factor(stream: bytes, syntax: uid.UID, header: Header, recipe: Recipe, facts: Facts) -> int:
-    factor = largest_reduction(header.rows, header.columns, pixel_aspect(header.dataset, facts), recipe)
-    if syntax == uid.JPEGBaseline8Bit:
-        return factor
-    if syntax not in uid.JPEG2000TransferSyntaxes or codestream.jpeg_2000_is_signed(stream):
+def _can_be_averaged(header: Header, recipe: Recipe) -> bool:
+    if not header.monochrome or header.signed or header.bits_allocated > 16:
+        return False
+    has_padding = header.dataset.get("PixelPaddingValue") is not None
+    return header.high_bit + 1 == header.bits_stored and not has_padding and recipe.tone == "standard"
+
+
+def _jpeg(stream: bytes, factor: int) -> Values:
+    return jpeg.pixels(stream, codestream.jpeg_frame(stream), factor)
+
+
+def _jpeg_2000_factor(stream: bytes, factor: int) -> int:
+    """Return the largest factor up to this one by which Pillow can reduce a stream."""
+    grid = codestream.jpeg_2000_grid(stream)
+    if grid.is_signed or not grid.begins_at_zero:
         return 1
     factor = min(factor, 1 << codestream.jpeg_2000_levels(stream))
-    while not (_fits(header.rows, factor) and _fits(header.columns, factor)):
+    while not all(_fits(*sides, factor) for sides in zip(grid.size, grid.tile, strict=True)):
         factor //= 2
     return factor
 
 
-def _fits(side: int, factor: int) -> bool:
-    """Return whether Pillow reads a smaller version: it rounds its size where the standard rounds up."""
-    return (side + factor // 2) // factor == -(-side // factor)
+def _fits(side: int, tile: int, factor: int) -> bool:
+    """Return whether Pillow reads a smaller version: it rounds sizes where the standard rounds up."""
+    return (side + factor // 2) // factor == -(-side // factor) and (tile == side or tile % factor == 0)
 
 
 def _jpeg_2000(stream: bytes, factor: int) -> Values:

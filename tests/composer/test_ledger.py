@@ -97,6 +97,17 @@ def test_line_that_the_disk_refuses_leaves_no_trace(path: Path, monkeypatch: pyt
     assert path.read_bytes().endswith(b"}\n")
 
 
+def test_line_of_a_run_that_took_over_is_not_cut_off(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Ledger(path, "r1") as stale:
+        stale.append(written("a"))
+        with Ledger(path, "r1") as other:
+            other.append(written("b"))
+        monkeypatch.setattr(stale, "_file", Sluggish(stale._file, room=0))
+        with pytest.raises(OutputError):
+            stale.append(written("c"))
+    assert read_ledger(path)["identity"].to_pylist() == ["a", "b"]
+
+
 class Sluggish:
     """A file that takes seven bytes at a time, and no more than there is room for."""
 

@@ -144,7 +144,17 @@ def test_other_recipe_is_refused_with_both_ways_out(tmp_path: Path, root: Path) 
     assert tree(tmp_path / "out") == before
 
 
-@pytest.mark.parametrize("keys", [{"image_size": 64}, {"image_format": "png", "image_size": 64}])
+@pytest.mark.parametrize("fast", [True, False])
+def test_fast_decode_is_refused_to_come_and_to_go(tmp_path: Path, root: Path, fast: bool) -> None:
+    run(configured(tmp_path / "out", root, fast_decode=fast))
+    with pytest.raises(UsageError, match=f"FAST_DECODE was {fast}, is {not fast}"):
+        open_datasets(configured(tmp_path / "out", root, fast_decode=not fast))
+    assert run(configured(tmp_path / "out", root, fast_decode=fast)).is_complete
+
+
+@pytest.mark.parametrize(
+    "keys", [{"image_size": 64}, {"image_format": "png", "image_size": 64}, {"fast_decode": True}]
+)
 def test_redo_makes_the_collection_that_the_new_settings_make(
     tmp_path: Path, root: Path, keys: dict[str, object]
 ) -> None:

@@ -244,6 +244,12 @@ def test_what_this_version_lacks_is_refused_not_ignored(tmp_path: Path, nih: Pat
     assert "not available in this version" in found
 
 
+@pytest.mark.parametrize(("line", "fast"), [("", False), ("FAST_DECODE: true", True)])
+def test_fast_decode_is_part_of_the_recipe(tmp_path: Path, nih: Path, line: str, fast: bool) -> None:
+    settings = load_settings(write(tmp_path, f"MACHEX_PATH: out\nCHEXRAY14_ROOT: {nih}\n{line}\n"))
+    assert all(settings.recipe(processor).fast_decode is fast for processor in all_processors())
+
+
 def test_settings_are_immutable(tmp_path: Path, nih: Path) -> None:
     settings: Settings = load_settings(write(tmp_path, f"MACHEX_PATH: out\nCHEXRAY14_ROOT: {nih}\n"))
     with pytest.raises(ValueError, match="frozen"):

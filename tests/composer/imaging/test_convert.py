@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from composer.imaging import Reason, Recipe, Refusal, Source, convert
+from composer.imaging import (
+    Facts,
+    Reason,
+    Recipe,
+    Refusal,
+    Source,
+    convert,
+    convert_loaded,
+    load,
+)
 from tests.composer.imaging.support import (
     convert_bytes,
     dicom_bytes,
@@ -59,6 +68,21 @@ def test_facts_of_a_chest_film() -> None:
     assert facts.crop_box == pytest.approx([0, 57.5529, 1841, 1899.2456], abs=1e-4)
     assert facts.flags == []
     assert min(facts.read_ms, facts.decode_ms, facts.tone_ms, facts.encode_ms) > 0
+
+
+def test_time_is_noted_also_of_what_is_refused(tmp_path: Path) -> None:
+    data = image_bytes(Image.fromarray(GREY), "JPEG")
+    (tmp_path / "cut.jpg").write_bytes(data[: len(data) // 2])
+    facts = Facts()
+    loaded = load(Source(str(tmp_path / "cut.jpg")), facts)
+    with pytest.raises(Refusal):
+        convert_loaded(loaded, Recipe())
+    assert min(facts.read_ms, facts.decode_ms) > 0
+    assert facts.tone_ms == facts.encode_ms == 0
+    missing = Facts()
+    with pytest.raises(Refusal):
+        load(Source(str(tmp_path / "none.jpg")), missing)
+    assert missing.read_ms > 0
 
 
 def test_pixel_aspect_is_corrected_on_the_way(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from composer.imaging import Facts, Reason, Refusal, png
 from composer.imaging.libraries import LIBDEFLATE, PILLOW
 from composer.imaging.picture import Values
+from composer.imaging.png_chunks import read_chunks, read_header
+from composer.imaging.png_grey import decode_grey
 from composer.imaging.sniff import PNG_SIGNATURE
 
 EXIF_ON_ITS_HEAD = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\0\0\0\0"
@@ -97,6 +99,8 @@ def test_orientation_is_left_to_the_general_reader() -> None:
         (chunk(b"tEXt", b"Software\0somebody's"), LIBDEFLATE),
         (chunk(b"pHYs", bytes(9)), LIBDEFLATE),
         (chunk(b"tEXt", b"Raw profile type exif\0"), PILLOW),
+        (chunk(b"tEXt", b"exif\0MM"), PILLOW),
+        (chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<x/>"), PILLOW),
         (chunk(b"tRNS", b"\0\xff"), PILLOW),
         (chunk(b"prVt", b"who knows"), PILLOW),
     ],
@@ -119,6 +123,17 @@ def test_rows_that_are_not_as_they_should_be(rows: bytes, reason: Reason) -> Non
     with pytest.raises(Refusal) as refusal:
         decoded(file_of(RAMP, rows))
     assert refusal.value.reason is reason
+
+
+def test_pieces_that_are_apart_are_left_to_the_general_reader() -> None:
+    apart = file_of(RAMP, ROWS, pieces=2)
+    second = apart.rindex(b"IDAT") - 4
+    apart = apart[:second] + chunk(b"tIME", bytes(7)) + apart[second:]
+    with pytest.raises(Refusal):
+        decoded(apart)
+    second_header = file_of(RAMP, ROWS, chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0)))
+    header = read_header(second_header)
+    assert decode_grey(header, read_chunks(second_header, header)) is None
 
 
 def test_wrong_checksum_of_all_pixels_is_refused() -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
 
 from composer.demo.carriers import write_dicom, write_jpeg
@@ -125,6 +127,61 @@ def test_values_that_are_left_open_are_decoded_in_full(tmp_path: Path, attribute
     fast, full = (convert(source, recipe) for recipe in (FAST, FULL))
     assert fast.data == full.data
     assert fast.facts.decoder == GDCM
+
+
+def test_padding_does_not_mix_with_tissue(tmp_path: Path) -> None:
+    film = smooth(512, 512) / np.float32(2)
+    film[:, :100] = 1
+    attributes = {"PixelPaddingValue": 2**14 - 1}
+    source = write(tmp_path / "film", "jpeg 2000", film, attributes=attributes)
+    fast, full = (convert(source, recipe) for recipe in (FAST, FULL))
+    assert fast.data == full.data
+
+
+@pytest.mark.parametrize("kind", ["jpeg in dicom", "jpeg 2000"])
+def test_extremes_are_those_of_the_film(tmp_path: Path, kind: str) -> None:
+    film = smooth(512, 512) / np.float32(2)
+    film[250, 250] = 1
+    source = write(tmp_path / "film", kind, film)
+    fast, full = (convert(source, replace(recipe, tone="minmax")) for recipe in (FAST, FULL))
+    assert fast.data == full.data
+
+
+@pytest.mark.parametrize(
+    ("options", "is_reduced"),
+    [
+        ({"tile_size": (256, 256)}, True),
+        ({"tile_size": (511, 511)}, False),
+        ({"tile_size": (255, 300)}, False),
+        ({"offset": (3, 5), "tile_size": (1024, 1024)}, False),
+        ({"offset": (1, 1), "tile_size": (1024, 1024)}, False),
+    ],
+)
+def test_tiles_and_offsets(tmp_path: Path, options: dict[str, Any], is_reduced: bool) -> None:
+    stream = io.BytesIO()
+    levels = np.rint(255 * smooth(768, 768)).astype(np.uint8)
+    Image.fromarray(levels).save(stream, format="JPEG2000", no_jp2=True, **options)
+    dataset = pydicom.dcmread(write(tmp_path / "film", "jpeg 2000", smooth(768, 768)).path)
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit = 7
+    dataset.PixelData = encapsulate([stream.getvalue()])
+    dataset["PixelData"].VR = "OB"
+    pydicom.dcmwrite(tmp_path / "tiled", dataset)
+    fast, full = (convert(Source(str(tmp_path / "tiled")), recipe) for recipe in (FAST, FULL))
+    assert ("reduced_decoding" in fast.facts.flags) == is_reduced
+    assert np.abs(difference(fast, full)).max() <= (2 if is_reduced else 0)
+
+
+def test_what_the_reduced_decoder_cannot_read_is_left_to_the_full_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError("broken data stream")
+
+    source = write(tmp_path / "film", "jpeg 2000", smooth(512, 512))
+    full = convert(source, FULL)
+    monkeypatch.setattr("composer.imaging.dicom_smaller._jpeg_2000", broken)
+    assert convert(source, FAST).data == full.data
 
 
 def test_other_things_in_the_upper_bits_are_no_overshoot(tmp_path: Path) -> None:
