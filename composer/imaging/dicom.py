@@ -221,7 +221,10 @@ def _stored_values(pixels: Values, header: Header, facts: Facts) -> Values:
     """Return ``pixels`` reduced to the stored bits and sign extended (PS3.5 8.1.1)."""
     lowest, highest = header.stored_range
     shift = header.high_bit + 1 - header.bits_stored
-    if shift == 0 and lowest <= pixels.min() and pixels.max() <= highest:
+    # Where all bits are stored ones, there is nothing to look for.
+    if header.bits_stored == 8 * pixels.itemsize or (
+        shift == 0 and lowest <= pixels.min() and pixels.max() <= highest
+    ):
         return pixels
     # Above the stored bits of signed data, zeros are as sound as copies of the sign.
     if pixels.max() >= 1 << (header.high_bit + 1) or pixels.min() < lowest << shift:
