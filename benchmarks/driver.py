@@ -36,11 +36,11 @@ from composer.folder import DatasetFolder
 from composer.hold import Hold
 from composer.imaging import Recipe, Source
 from composer.interruption import Interruption
-from composer.limits import LIMITS
 from composer.lock import FolderLock
 from composer.making import Making, make_images
 from composer.pool import Pool
-from composer.processes import WorkerProcess, end
+from composer.pool.limits import LIMITS
+from composer.pool.processes import WorkerProcess, end
 from composer.records import SOURCE_COLUMNS
 from composer.worker import WARM, Task
 

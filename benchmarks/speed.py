@@ -30,7 +30,7 @@ from composer.attempts import attempt
 from composer.imaging import Recipe, Source
 from composer.ledger import Ledger
 from composer.pool import Lost, Pool
-from composer.processes import worker_environment
+from composer.pool.processes import worker_environment
 from composer.worker import WARM, Task
 
 

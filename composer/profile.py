@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from composer.accounts import aligned
 from composer.attempts import DURATIONS, Attempt
-from composer.usage import Usage
+from composer.pool.usage import Usage
 
 # Of the table, and of the sentence below it. What is in no step of `DURATIONS` is the checksum of a picture,
 # and the comparison with films that other datasets hold out.

@@ -12,8 +12,8 @@ from composer.datasets import Dataset
 from composer.folder import image_name
 from composer.imaging import Source
 from composer.ledger import read_ledger
-from composer.limits import LIMITS, Cause
 from composer.pool import Lost
+from composer.pool.limits import LIMITS, Cause
 from composer.records import SOURCE_COLUMNS
 from composer.status import Status
 from composer.twins.held_out import HeldOutFile, held_out_by

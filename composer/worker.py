@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from composer.imaging import Conversion, Facts, Recipe, Refusal, Source, load, pixels_of, write_pixels
-from composer.limits import computing
+from composer.pool.limits import computing
 from composer.storage import atomic_write
 from composer.twins.held_out import HeldOutFile, HeldOutFilm, NotComparableError, held_out_by, held_out_twin
 

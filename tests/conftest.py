@@ -12,7 +12,7 @@ from unittest.mock import patch
 import pytest
 
 from composer.demo import chexpert, vindrcxr
-from composer.processes import start_fork_server
+from composer.pool.processes import start_fork_server
 from composer.worker import WARM
 from machex import main
 
@@ -24,7 +24,7 @@ _PRELOAD = (
     *WARM,
     "composer.verification.inspection",
     "composer.overlap.comparison",
-    "tests.composer.test_pool",
+    "tests.composer.pool.test_pool",
 )
 
 

@@ -210,7 +210,7 @@ def test_workers_are_as_quick_to_start_from_another_folder(demo: Path, tmp_path:
     # The module of the workers is loaded once in the process they are forked from: it must be found.
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from composer.pool import Pool\n"
-        "from tests.composer.test_processes import parent_has_loaded_this\n"
+        "from tests.composer.pool.test_processes import parent_has_loaded_this\n"
         "if __name__ == '__main__':\n"
         "    with Pool(parent_has_loaded_this, 1) as pool: print(list(pool.map([0])))\n"
     )

@@ -14,7 +14,7 @@ from composer.imaging import Refusal
 from composer.imaging.libraries import guarded
 from composer.imaging.picture import Pixels
 from composer.imaging.similarity import SIDE, Similarity, compare
-from composer.limits import computing
+from composer.pool.limits import computing
 
 _FORMATS = ("JPEG", "PNG")
 

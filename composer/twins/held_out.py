@@ -14,7 +14,7 @@ from composer.imaging import Facts, Loaded, Recipe, Refusal, Source, load, pixel
 from composer.imaging.fingerprint import RADIUS, SIZE, distance, read_fingerprints
 from composer.imaging.picture import Pixels
 from composer.imaging.similarity import SIDE, compare
-from composer.limits import computing
+from composer.pool.limits import computing
 
 
 @dataclass(frozen=True, slots=True)

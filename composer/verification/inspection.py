@@ -10,7 +10,7 @@ from pathlib import Path
 from composer.imaging import Facts, Refusal, codestream, jpeg, png
 from composer.imaging.libraries import guarded
 from composer.imaging.sniff import PNG_SIGNATURE
-from composer.limits import computing
+from composer.pool.limits import computing
 
 # Of a checksum so many digits are shown.
 _SHOWN = 12

@@ -62,7 +62,7 @@ def test_line_break_in_a_name_breaks_no_line() -> None:
 
 def test_workers_load_no_library_of_tables_or_tensors() -> None:
     # What the fork server loads, and the main module, which every worker loads.
-    modules = "composer.attempts, composer.imaging.warm, composer.processes, machex"
+    modules = "composer.attempts, composer.imaging.warm, composer.pool.processes, machex"
     code = f"import sys, {modules}; print(*(name for name in sys.argv if name in sys.modules))"
     heavy = ["torch", "pandas", "pyarrow", "pydantic", "processors"]
     command = [sys.executable, "-c", code, *heavy]

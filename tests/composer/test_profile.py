@@ -3,8 +3,8 @@
 import pytest
 
 from composer.attempts import Attempt
+from composer.pool.usage import Usage
 from composer.profile import Work, bottleneck, profile
-from composer.usage import Usage
 
 
 def done(

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from composer import limits, worker
+from composer import worker
 from composer.imaging import Loaded, Recipe, Source
+from composer.pool import limits
 from composer.worker import UNEXPECTED, Task, make_image, try_image
 
 

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from composer.errors import Interrupted, UsageError
-from composer.limits import Cause
 from composer.overlap.comparison import Comparison, compare_files
 from composer.overlap.pairs import PAIRS, composed, row_of, verified_pairs
 from composer.pool import Lost
+from composer.pool.limits import Cause
 from tests.composer.imaging.test_fingerprint import COPIES
 from tests.composer.overlap.made import NIH, RSNA, made_up, write_dataset
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from composer.limits import Cause
-from composer.supply import Entry, Supply
+from composer.pool.limits import Cause
+from composer.pool.supply import Entry, Supply
 
 
 def drawn(supply: Supply[int], *, alone: bool) -> int | None:

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import psutil
 import pytest
 
-from composer import pool as pool_module
 from composer.errors import OutputError
-from composer.limits import Cause, Limits, computing
 from composer.pool import Lost, Pool
-from composer.supply import Entry
-from composer.usage import Spent
+from composer.pool import pool as pool_module
+from composer.pool.limits import Cause, Limits, computing
+from composer.pool.supply import Entry
+from composer.pool.usage import Spent
 
 TIGHT = Limits(seconds=0.5, bytes=64 << 20)
 

@@ -22,9 +22,9 @@ from composer.demo.phantom import film
 from composer.errors import OutputError
 from composer.imaging import Recipe, Source
 from composer.pool import Lost, Pool
-from composer.processes import _serve
+from composer.pool.processes import _serve
 from composer.worker import WARM, Task
-from tests.composer.test_pool import double
+from tests.composer.pool.test_pool import double
 from tests.conftest import REPOSITORY
 
 
@@ -109,7 +109,7 @@ def test_modules_to_preload_are_loaded_before_workers_are_forked() -> None:
 def test_one_worker_that_dies_as_it_starts_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("composer.processes._serve", end_once)
+    monkeypatch.setattr("composer.pool.processes._serve", end_once)
     function: Callable[[int], int] = Marked(str(tmp_path / "mark"))
     with Pool(function, 2) as pool:
         assert sorted(pool.map(range(9))) == [(number, 2 * number) for number in range(9)]
@@ -117,7 +117,7 @@ def test_one_worker_that_dies_as_it_starts_costs_nothing(
 
 
 def test_workers_that_cannot_start_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("composer.processes._serve", end_at_once)
+    monkeypatch.setattr("composer.pool.processes._serve", end_at_once)
     with (
         pytest.raises(OutputError, match=r"workers end as they start \(exit code 7\)"),
         Pool(double, 2) as pool,
@@ -131,9 +131,9 @@ DRIVER = """
 
     sys.path.insert(0, sys.argv[1])
 
-    from composer import processes
+    from composer.pool import processes
     from composer.pool import Pool
-    from tests.composer.test_pool import Bad, do
+    from tests.composer.pool.test_pool import Bad, do
 
     if __name__ == "__main__":
         if sys.argv[3] == "unkillable":

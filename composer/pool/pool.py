@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Generic, Self, TypeVar
 
-from composer import processes
 from composer.errors import OutputError
-from composer.limits import LIMITS, Cause, Limits
-from composer.supply import Entry, Supply
-from composer.usage import Spent, Usage
+from composer.pool import processes
+from composer.pool.limits import LIMITS, Cause, Limits
+from composer.pool.supply import Entry, Supply
+from composer.pool.usage import Spent, Usage
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -81,7 +81,7 @@ class Pool(Generic[Item, Result]):
         Modules that are loaded once, in the process from which the others are forked, besides that of the
         function.
     limits
-        What one item may take; time counts inside of `composer.limits.computing` alone.
+        What one item may take; time counts inside of `composer.pool.limits.computing` alone.
 
     Attributes
     ----------

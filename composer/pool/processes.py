@@ -16,8 +16,8 @@ from time import monotonic, perf_counter, process_time
 from typing import Any
 
 from composer.errors import OutputError
-from composer.limits import Cause, Limits, Watch, tell
-from composer.usage import Spent
+from composer.pool.limits import Cause, Limits, Watch, tell
+from composer.pool.usage import Spent
 
 _SECONDS_TO_END = 10
 # What ends a command. A terminal and Slurm send these to the whole group; it is the driver that decides.

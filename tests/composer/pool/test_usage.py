@@ -1,6 +1,6 @@
 """The time of workers: what they say, and what nothing accounts for."""
 
-from composer.usage import Spent, Usage
+from composer.pool.usage import Spent, Usage
 
 
 def test_wait_for_the_first_item_of_a_round_is_not_one_for_the_driver() -> None:

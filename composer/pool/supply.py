@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from composer.limits import Cause
+from composer.pool.limits import Cause
 
 Item = TypeVar("Item")
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from composer import limits
-from composer.limits import Cause, Limits, Watch, computing, tell
+from composer.pool import limits
+from composer.pool.limits import Cause, Limits, Watch, computing, tell
 
 AMPLE = Limits(seconds=100, bytes=1 << 40)
 
