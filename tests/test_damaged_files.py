@@ -272,7 +272,8 @@ class Collection:
         result = machex_here("-q", "-c", str(self.config), *arguments)
         assert "Traceback" not in result.stderr
         assert result.returncode in (0, 1), result.stderr
-        names, counts = (
+        # The table of counts comes first, then that of milliseconds.
+        names, counts, *_ = (
             re.split(r"\s{2,}", line)
             for line in result.stdout.splitlines()
             if line.startswith(("dataset", "vindrcxr "))

@@ -121,7 +121,7 @@ def executing(tree: ast.AST) -> list[str]:
 
 
 def test_no_data_become_code() -> None:
-    """Pipes of multiprocessing, between our own processes, are the one place where objects are pickled."""
+    """Pipes between our own processes are the one place where objects are pickled."""
     sources = [
         path
         for path in REPOSITORY.rglob("*.py")
@@ -129,7 +129,8 @@ def test_no_data_become_code() -> None:
     ]
     assert len(sources) > 50
     wrong = {str(path): executing(ast.parse(path.read_text(encoding="utf-8"))) for path in sources}
-    assert {path: found for path, found in wrong.items() if found} == {}
+    pipes = str(REPOSITORY / "composer" / "pool" / "processes.py")
+    assert {path: found for path, found in wrong.items() if found} == {pipes: ["pickle"]}
 
 
 @pytest.mark.parametrize(
