@@ -133,7 +133,7 @@ def _limit_of_cores(work: Work, cores: int) -> str:
     if usage.workers >= _NEARLY_ALL * useful:
         return f"limit: cores, all {cores} were at work; {doing}; more workers will not help"
     busy = _percent(usage.busy, usage.available)
-    return f"limit: workers, busy {busy} % of the time; {doing}; more help, up to about {useful}"
+    return f"limit: workers, busy {busy} % of the time; {doing}; more workers help, up to about {useful}"
 
 
 def _line(work: Work) -> list[str]:

@@ -61,18 +61,18 @@ def done(
         (
             done((71, 15, 8, 3, 1)),
             16,
-            "workers, busy 97 % of the time; reading takes 71 % of it; more help, up to about 17",
+            "workers, busy 97 % of the time; reading takes 71 % of it; more workers help, up to about 17",
         ),
         (
             done(),
             16,
-            "workers, busy 97 % of the time; decoding takes 60 % of it; more help, up to about 17",
+            "workers, busy 97 % of the time; decoding takes 60 % of it; more workers help, up to about 17",
         ),
         # While some wait for storage, others compute.
         (
             done((40, 40, 10, 5, 5), processor=0.55),
             4,
-            "workers, busy 97 % of the time; reading takes 40 % of it; more help, up to about 7",
+            "workers, busy 97 % of the time; reading takes 40 % of it; more workers help, up to about 7",
         ),
         (
             done(),
