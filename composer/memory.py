@@ -1,19 +1,21 @@
-"""The memory of the driver: an allocator that keeps little of what is free, and how that is given back."""
+"""The memory of the driver: an allocator that can give back what is free, and when it does."""
 
 from __future__ import annotations
 
 import ctypes
-from contextlib import suppress
 
 import pyarrow as pa
 
-# The C library of most Linux systems has it, others give back by themselves.
-_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+# The C library of most Linux systems has these, others give back by themselves.
+_trim, _set = (getattr(ctypes.CDLL(None), name, None) for name in ("malloc_trim", "mallopt"))
+_M_MMAP_THRESHOLD, _BYTES = -3, 128 << 10
 
-# Arrow's own choice, mimalloc, keeps for each thread what that has freed, and others do not get it: of a
-# million rows a fifth of the peak. Not all builds of Arrow have this one.
-with suppress(NotImplementedError):
-    pa.set_memory_pool(pa.jemalloc_memory_pool())
+# Arrow's own choices keep what is free between pieces that are in use, or was freed by another thread: of a
+# million rows a sixth of the peak.
+pa.set_memory_pool(pa.system_memory_pool())
+if _set is not None:
+    # So that a column goes back as soon as it is free. Unasked, the bound rises to 32 MB as columns are freed.
+    _set(_M_MMAP_THRESHOLD, _BYTES)
 
 
 def give_back() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,28 @@ def read_plan(path: Path) -> pa.Table | None:
         json.loads(plan.schema.metadata[_RECIPE])
         return plan.select(_COLUMNS).replace_schema_metadata({_RECIPE: plan.schema.metadata[_RECIPE]})
     except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
-        raise OutputError(f"{path}: damaged ({error}); restore it, or choose another MACHEX_PATH") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> OutputError:
+    return OutputError(f"{path}: damaged ({error}); restore it, or choose another MACHEX_PATH")
+
+
+def plan_digest(path: Path) -> str | None:
+    """Return the SHA-256 of the plan of an earlier run, None when there was none.
+
+    Raises
+    ------
+    OutputError
+        When the file is there but cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _damaged(path, error) from error
 
 
 def write_plan(path: Path, plan: pa.Table, previous: pa.Table | None, recipe: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from composer.accounts import Accounts, account, closing_table
 from composer.folder import DatasetFolder
 from composer.imaging import Facts
 from composer.index import write_index
+from composer.ledger import read_ledger
 from composer.worker import Outcome
 from processors.base import Record
 from tests.composer.toys import Toy, failed, joined, record, written
@@ -92,7 +93,8 @@ def counted(
     folder: DatasetFolder, records: list[Record], outcomes: list[Outcome], found: int, repeated: int = 0
 ) -> Accounts:
     rows = joined(folder, records, outcomes)
-    return account("toy", found, repeated, 0, rows, write_index(folder, rows, Toy(folder.path), "jpg"))
+    index = write_index(folder, rows, read_ledger(folder.ledger), Toy(folder.path), "jpg")
+    return account("toy", found, repeated, 0, rows, index)
 
 
 def test_accounts_balance(folder: DatasetFolder) -> None:
