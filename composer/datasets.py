@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -132,9 +132,8 @@ def _open(processor_type: type[Processor], sources: Sources, *, redo: bool) -> D
     recipe = settings.recipe(processor_type)
     # Before the plan is read: what another run writes then is noticed when the folder is locked.
     digest = plan_digest(folder.plan)
-    if not redo and (before := read_plan(folder.plan)) is not None:
-        _check_recipe(folder, recipe_of(before), recipe)
-    before = None
+    if not redo:
+        _check_recipe(folder, recipe)
     processor, records = sources.read(processor_type)
     unique = first_of_each(records, "identity")
     relatives = sources.relatives(processor_type)
@@ -142,6 +141,7 @@ def _open(processor_type: type[Processor], sources: Sources, *, redo: bool) -> D
     guard, unguarded = guard_of(unique, processor_type, relatives, settings)
     if settings.frontal_only:
         unique = look_up_views(unique, processor)
+    # Not earlier: a million rows take 100 MB, beside the records as they are read.
     previous = read_plan(folder.plan)
     plan = make_plan(unique, settings, processor_type, previous)
     if previous is not None:
@@ -155,9 +155,12 @@ def _open(processor_type: type[Processor], sources: Sources, *, redo: bool) -> D
     return Dataset(processor, folder, recipe, records.num_rows, repeated, plan, previous, digest, guard)
 
 
-def _check_recipe(folder: DatasetFolder, before: Mapping[str, object], recipe: Recipe) -> None:
+def _check_recipe(folder: DatasetFolder, recipe: Recipe) -> None:
     """Raise `UsageError` when the pictures were made with other settings: a collection has one recipe."""
-    now = recipe.as_dict()
+    previous = read_plan(folder.plan)
+    if previous is None:
+        return
+    before, now = recipe_of(previous), recipe.as_dict()
     changed = [
         f"{_setting(key)} was {before.get(key, False)}, is {now.get(key, False)}"
         for key in {**before, **now}
@@ -211,5 +214,6 @@ def warnings_of(dataset: Dataset) -> list[str]:
         warnings.append(f"{unread:,} headers that tell a view cannot be read: these images are tried anyway")
     previous = dataset.previous_plan
     if previous is not None and previous.num_rows:
-        warnings.append(f"{previous.num_rows:,} images of an earlier run are no longer listed, or no longer there")
+        gone = f"{previous.num_rows:,} images of an earlier run"
+        warnings.append(f"{gone} are no longer listed, or no longer there")
     return warnings

@@ -37,6 +37,7 @@ def finish(dataset: Dataset, *, prune: bool = False) -> Accounts:
     give_back()
     extension = dataset.recipe.extension
     index = write_index(dataset.folder, joined, ledger, dataset.processor, extension)
+    # Its facts take more room than the plan.
     del ledger
     results.write_failures(dataset.folder, joined)
     unselected = leftovers.unselected_pictures(present, joined, extension)

@@ -14,7 +14,7 @@ _M_MMAP_THRESHOLD, _BYTES = -3, 128 << 10
 # million rows a sixth of the peak.
 pa.set_memory_pool(pa.system_memory_pool())
 if _set is not None:
-    # So that a column goes back as soon as it is free. Unasked, the bound rises to 32 MB as columns are freed.
+    # So that a column goes back as soon as it is free. Left alone, the bound rises to 32 MB in time.
     _set(_M_MMAP_THRESHOLD, _BYTES)
 
 

@@ -19,7 +19,6 @@ from composer.status import Status
 from composer.twins.held_out import HeldOutFile, held_out_by
 from composer.worker import CRASHED, OUT_OF_MEMORY, TIMED_OUT, Outcome, Task
 
-
 # Of the plan, what tasks are made of.
 COLUMNS = ("number", "identity", "carrier", *SOURCE_COLUMNS)
 

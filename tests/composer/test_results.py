@@ -48,6 +48,15 @@ def test_deleted_image_is_to_be_written_again(folder: DatasetFolder) -> None:
     assert [row["status"] for row in rows] == ["written", "to write"]
 
 
+def test_results_name_the_line_that_counts(folder: DatasetFolder) -> None:
+    outcomes = [failed("b"), written("c"), written("a"), written("b")]
+    rows = joined(folder, [record("a"), record("b"), record("c", view="lateral"), record("d")], outcomes)
+    ledger = read_ledger(folder.ledger)
+    lines = ledger.take(rows["line"].combine_chunks())
+    assert lines["identity"].to_pylist() == ["a", "b", None, None]
+    assert lines["status"].to_pylist() == ["written", "written", None, None]
+
+
 def test_failures_are_named_with_their_class(folder: DatasetFolder) -> None:
     rows = joined(
         folder,
