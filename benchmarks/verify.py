@@ -23,6 +23,7 @@ from benchmarks.releases import lay_out_nih
 from composer.folder import DatasetFolder
 from composer.pool import Pool
 from composer.settings import load_settings
+from composer.verification.findings import Kind
 from composer.verification.inspection import inspect
 from composer.verification.verify import verify
 from processors import all_processors
@@ -68,7 +69,9 @@ def _verify(config: Path, *, deep: bool, sources: bool) -> None:
         root = settings.root(processor) if sources else None
         found = verify(DatasetFolder(settings.machex_path / processor.folder), root=root, readers=readers)
     seconds = time.perf_counter() - start
-    assert not found.findings, found.findings[:3]
+    # With fewer images than the release has, it notes that others were not tried.
+    bad = [finding for finding in found.findings if finding.kind is not Kind.NOTE]
+    assert not bad, bad[:3]
     print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from composer.imaging import Recipe
 from composer.ledger import read_ledger
 from composer.lock import check_not_held
 from composer.memory import give_back
-from composer.plan import make_plan, read_plan, recipe_of, vanished
+from composer.plan import make_plan, plan_digest, read_plan, recipe_of, vanished
 from composer.records import first_of_each
 from composer.settings import Settings
 from composer.sources import Sources
@@ -35,7 +35,8 @@ class Dataset:
     """A dataset of this run: its source, what is planned, the plan of the run before, and its leak guard.
 
     There is a guard where other datasets hold the same films. ``found`` counts the records of the source,
-    ``repeated`` those among them that name an image again.
+    ``repeated`` those among them that name an image again. Of the plan of the run before there are the rows
+    whose images have vanished since, and the digest of the file.
     """
 
     processor: Processor
@@ -45,6 +46,7 @@ class Dataset:
     repeated: int
     plan: pa.Table
     previous_plan: pa.Table | None
+    previous_digest: str | None
     guard: Guard | None
 
     @property
@@ -128,9 +130,10 @@ def _open(processor_type: type[Processor], sources: Sources, *, redo: bool) -> D
     folder = DatasetFolder(settings.machex_path / processor_type.folder)
     folder.check_own()
     recipe = settings.recipe(processor_type)
-    previous = read_plan(folder.plan)
-    if previous is not None and not redo:
-        _check_recipe(folder, recipe_of(previous), recipe)
+    # Before the plan is read: what another run writes then is noticed when the folder is locked.
+    digest = plan_digest(folder.plan)
+    if not redo:
+        _check_recipe(folder, recipe)
     processor, records = sources.read(processor_type)
     unique = first_of_each(records, "identity")
     relatives = sources.relatives(processor_type)
@@ -138,20 +141,27 @@ def _open(processor_type: type[Processor], sources: Sources, *, redo: bool) -> D
     guard, unguarded = guard_of(unique, processor_type, relatives, settings)
     if settings.frontal_only:
         unique = look_up_views(unique, processor)
+    # Not earlier: a million rows take 100 MB, beside the records as they are read.
+    previous = read_plan(folder.plan)
     plan = make_plan(unique, settings, processor_type, previous)
+    if previous is not None:
+        previous = previous.filter(vanished(plan, previous))
     if settings.checksums:
         plan, uncompared = add_checksums(plan, processor)
         processor.warnings += uncompared
     _check_files(processor, plan)
     processor.warnings += unguarded
     repeated = records.num_rows - unique.num_rows
-    return Dataset(processor, folder, recipe, records.num_rows, repeated, plan, previous, guard)
+    return Dataset(processor, folder, recipe, records.num_rows, repeated, plan, previous, digest, guard)
 
 
-def _check_recipe(folder: DatasetFolder, before: Mapping[str, object], recipe: Recipe) -> None:
+def _check_recipe(folder: DatasetFolder, recipe: Recipe) -> None:
     """Raise `UsageError` when the pictures were made with other settings: a collection has one recipe."""
+    previous = read_plan(folder.plan)
+    if previous is None:
+        return
     # Told where it is true alone.
-    before, now = ({"fast_decode": False, **each} for each in (before, recipe.as_dict()))
+    before, now = ({"fast_decode": False, **each} for each in (recipe_of(previous), recipe.as_dict()))
     changed = [
         f"{_setting(key)} was {before.get(key)}, is {now[key]}" for key in now if before.get(key) != now[key]
     ]
@@ -202,6 +212,7 @@ def warnings_of(dataset: Dataset) -> list[str]:
     if unread := dataset.plan["view"].null_count:
         warnings.append(f"{unread:,} headers that tell a view cannot be read: these images are tried anyway")
     previous = dataset.previous_plan
-    if previous is not None and (gone := pc.sum(vanished(dataset.plan, previous)).as_py()):
-        warnings.append(f"{gone:,} images of an earlier run are no longer listed, or no longer there")
+    if previous is not None and previous.num_rows:
+        gone = f"{previous.num_rows:,} images of an earlier run"
+        warnings.append(f"{gone} are no longer listed, or no longer there")
     return warnings

@@ -31,10 +31,14 @@ def finish(dataset: Dataset, *, prune: bool = False) -> Accounts:
     """
     give_back()
     present = listed_names(dataset.folder)
-    joined = results.join(dataset.plan, _read_ledger(dataset, _FOR_THE_INDEX), present, dataset.recipe)
+    ledger = _read_ledger(dataset, _FOR_THE_INDEX)
+    joined = results.join(dataset.plan, ledger, present, dataset.recipe)
+    ledger = ledger.select(FROM_LEDGER)
     give_back()
     extension = dataset.recipe.extension
-    index = write_index(dataset.folder, joined, dataset.processor, extension)
+    index = write_index(dataset.folder, joined, ledger, dataset.processor, extension)
+    # Its facts take more room than the plan.
+    del ledger
     results.write_failures(dataset.folder, joined)
     unselected = leftovers.unselected_pictures(present, joined, extension)
     if prune:

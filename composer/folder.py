@@ -93,13 +93,17 @@ class DatasetFolder:
         for folder in sorted({number // IMAGES_PER_FOLDER for number in numbers}):
             _make((self.path / image_name(folder * IMAGES_PER_FOLDER, "")).parent, parents=False)
 
-    def listed_images(self) -> set[str]:
-        """Return the files in the folders of images, named as by `image_name`: one listing per folder."""
-        return {f"{folder}/{name}" for folder in self.image_folders() for name in _listed(self.path / folder)}
+    def listed_images(self) -> Iterator[list[str]]:
+        """Yield the files in each folder of images, named as by `image_name`.
 
-    def listed_files(self) -> set[str]:
+        Folder by folder: a million names take a hundred megabytes.
+        """
+        for folder in self.image_folders():
+            yield [f"{folder}/{name}" for name in _listed(self.path / folder)]
+
+    def listed_files(self) -> list[str]:
         """Return the names of the files and folders in the dataset folder itself."""
-        return set(_listed(self.path))
+        return _listed(self.path)
 
     def image_folders(self) -> list[str]:
         """Return the names of the folders of images that are there."""

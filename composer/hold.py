@@ -16,7 +16,7 @@ from composer.errors import Interrupted, OutputError
 from composer.ledger import read_ledger
 from composer.leftovers import delete_damaged, sweep
 from composer.lock import FolderLock, LockLost
-from composer.plan import read_plan
+from composer.plan import plan_digest
 from composer.storage import flush_filesystem
 
 log = logging.getLogger(__name__)
@@ -109,9 +109,7 @@ def _settled(dataset: Dataset, lock: FolderLock) -> Iterator[None]:
 
 
 def _check_unchanged(dataset: Dataset) -> None:
-    now, before = read_plan(dataset.folder.plan), dataset.previous_plan
-    same = now is None if before is None else now is not None and now.equals(before, check_metadata=True)
-    if not same:
+    if plan_digest(dataset.folder.plan) != dataset.previous_digest:
         raise OutputError(
             f"{dataset.folder.path}: another run has been writing here while this one read the sources; run "
             "the same command again"

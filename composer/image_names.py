@@ -23,4 +23,5 @@ def image_names(numbers: pa.ChunkedArray, extension: str) -> pa.ChunkedArray:
 
 def listed_names(folder: DatasetFolder) -> pa.Array:
     """Return what `composer.folder.DatasetFolder.listed_images` gives, in a tenth of the memory."""
-    return pa.array(folder.listed_images(), pa.string())
+    listed = (pa.array(names, pa.string()) for names in folder.listed_images())
+    return pa.chunked_array(listed, pa.string()).combine_chunks()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,8 @@ from composer.header_views import views_in_headers
 from composer.image_names import image_names
 from composer.json_index import JsonIndex
 from composer.labels import harmonise, metadata, unknown_lines
-from composer.ledger import FACT_COLUMNS
+from composer.ledger import FACT_COLUMNS, LINE
+from composer.memory import give_back
 from composer.pieces import PIECE, PiecesFile
 from composer.records import LABEL, NATIVE
 from composer.regions import regions_in_pictures
@@ -59,16 +61,20 @@ _OF_THE_ATTEMPT = {
 }
 # PadChest's table has it for its PNG files.
 _PHOTOMETRIC_IN_TABLE = "PhotometricInterpretation_DICOM"
-FROM_LEDGER = ("bytes", "sha256", *(name for name in FACT_COLUMNS.names if name not in _OF_THE_ATTEMPT))
+FROM_LEDGER = ("sha256", *(name for name in FACT_COLUMNS.names if name not in _OF_THE_ATTEMPT))
 
 
-def write_index(folder: DatasetFolder, results: pa.Table, processor: Processor, extension: str) -> pa.Table:
+def write_index(
+    folder: DatasetFolder, results: pa.Table, ledger: pa.Table, processor: Processor, extension: str
+) -> pa.Table:
     """Write both forms of the index for the images that are written, and return of them what is counted.
 
     Parameters
     ----------
     results
         As `composer.results.join` gives them, in the order of the numbers.
+    ledger
+        That with which it joined them, with the columns `FROM_LEDGER`.
     processor
         The source: it reads reports, and interprets headers.
     extension
@@ -92,11 +98,20 @@ def write_index(folder: DatasetFolder, results: pa.Table, processor: Processor, 
         # Labels and reports of a million images as texts, twice, take gigabytes.
         for first in range(0, max(len(places), 1), PIECE):
             written = reports.fill(results.take(places[first : first + PIECE]))
+            written = _with_columns(written, ledger.take(written[LINE].combine_chunks()), FROM_LEDGER)
             rows = _rows(written, whole.slice(first, PIECE), processor, extension)
             parquet.add(rows)
             json_index.add(rows)
             counted.append(_counted(rows))
+            del written, rows
+            give_back()
     return pa.concat_tables(counted)
+
+
+def _with_columns(rows: pa.Table, others: pa.Table, names: Sequence[str]) -> pa.Table:
+    for name in names:
+        rows = rows.append_column(others.schema.field(name), others[name])
+    return rows
 
 
 def _counted(rows: pa.Table) -> pa.Table:
@@ -125,7 +140,7 @@ def _rows(written: pa.Table, whole: pa.Table, processor: Processor, extension: s
     Parameters
     ----------
     written
-        Results of some images, with their reports.
+        Results of some images, with their reports and `FROM_LEDGER`.
     whole
         What `_across_rows` gives for them.
     """
@@ -134,7 +149,7 @@ def _rows(written: pa.Table, whole: pa.Table, processor: Processor, extension: s
         "dataset": pa.array([processor.folder] * written.num_rows, pa.string()),
         "path": image_names(written["number"], extension),
         "view": views_in_headers(written, processor),
-        **{name: written[name] for name in (*_FROM_RECORDS, *FROM_LEDGER)},
+        **{name: written[name] for name in (*_FROM_RECORDS, "bytes", *FROM_LEDGER)},
     }
     columns["labels"] = written["labels"].cast(pa.list_(LABEL))
     columns["native"] = written["native"].cast(NATIVE)

@@ -21,6 +21,7 @@ from composer.attempts import line_of
 from composer.errors import OutputError
 from composer.imaging import Facts
 from composer.json_lines import cut_torn_line, read_blocks, read_lines
+from composer.memory import give_back
 from composer.status import Status
 from composer.storage import atomic_write
 from composer.worker import Outcome
@@ -71,6 +72,8 @@ SCHEMA = pa.schema(
     ]
 )
 
+# Column of results: the row that counts for an image in the table of the ledger, where all else is.
+LINE = "line"
 
 # By these it is known which lines count.
 _KEYS = ("identity", "number", "status")
@@ -177,6 +180,7 @@ def read_ledger(path: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -> pa.
     sound = _read_sound(path, {*_KEYS, *columns}, [*_KEYS, *(name for name in columns if name not in _KEYS)])
     if sound.damaged:
         log.warning("%s: damaged lines: %s; their images are made again", path, f"{sound.damaged:,}")
+    give_back()
     counts = _counting(sound.rows)
     first = 0
     # One after the other, so that never all of the lines are there twice; as a rule all of them count.
@@ -184,7 +188,20 @@ def read_ledger(path: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -> pa.
         chosen = counts[first : first + rows.num_rows]
         sound.rows[place] = rows.select(columns) if chosen.all() else rows.select(columns).filter(chosen)
         first += rows.num_rows
-    return pa.concat_tables([SCHEMA.empty_table().select(columns), *sound.rows])
+    return _in_one_piece(sound.rows, columns)
+
+
+def _in_one_piece(blocks: list[pa.Table], columns: Sequence[str]) -> pa.Table:
+    """Return the rows of the blocks, which are given up column by column, so that no two are there twice."""
+    whole = {}
+    for name in columns:
+        # A table puts its columns together where an array would refuse more than 2 GB of text.
+        rows = pa.concat_tables([SCHEMA.empty_table().select([name]), *(b.select([name]) for b in blocks)])
+        whole[name] = rows.combine_chunks()[name]
+        del rows
+        blocks[:] = [block.drop_columns([name]) for block in blocks]
+        give_back()
+    return pa.table(whole, pa.schema([SCHEMA.field(name) for name in columns]))
 
 
 def count_damaged(path: Path) -> int:

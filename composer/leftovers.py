@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 
@@ -23,7 +24,8 @@ def sweep(folder: DatasetFolder) -> None:
     OutputError
         When that cannot be done, as when the disk has gone.
     """
-    _delete(folder, filter(is_temporary, folder.listed_files() | folder.listed_images()))
+    for names in itertools.chain([folder.listed_files()], folder.listed_images()):
+        _delete(folder, filter(is_temporary, names))
 
 
 def delete_damaged(folder: DatasetFolder, lines: pa.Table, extension: str) -> int:
@@ -81,7 +83,7 @@ def delete_dataset(folder: DatasetFolder) -> None:
     """
     sweep(folder)
     _delete(folder, [folder.index_json.name, folder.index_parquet.name])
-    prune(folder, [*filter(is_picture, folder.listed_images())])
+    prune(folder, [name for names in folder.listed_images() for name in names if is_picture(name)])
     _delete(folder, [path.name for path in folder.state])
 
 

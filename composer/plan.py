@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def make_plan(
     numbers = _numbers(records["identity"].take(order), previous)
     by_number = np.argsort(numbers)
     # Once, whichever way: a release as a whole is not to be in the memory more often than need be.
-    records = records.take(order.take(by_number))
+    records = _sharing_nulls(records.take(order.take(by_number)))
     status, rule = _decide(records, settings, processor)
     return (
         records.append_column("number", pa.array(numbers[by_number], pa.int32()))
@@ -53,6 +54,17 @@ def make_plan(
         .append_column("rule", pa.array(rule, pa.string()))
         .append_column("suspicious", pc.is_in(records["identity"], _register(processor, "suspicious")))
     )
+
+
+def _sharing_nulls(records: pa.Table) -> pa.Table:
+    """Let columns of one type that tell nothing be one: no release fills all, and each takes 4 or 8 MB."""
+    empty: dict[pa.DataType, pa.Array] = {}
+    for place, field in enumerate(records.schema):
+        if records.num_rows and records[field.name].null_count == records.num_rows:
+            if field.type not in empty:
+                empty[field.type] = pa.nulls(records.num_rows, field.type)
+            records = records.set_column(place, field, empty[field.type])
+    return records
 
 
 def _numbers(identities: pa.ChunkedArray, previous: pa.Table | None) -> NDArray[np.int64]:
@@ -124,7 +136,28 @@ def read_plan(path: Path) -> pa.Table | None:
         json.loads(plan.schema.metadata[_RECIPE])
         return plan.select(_COLUMNS).replace_schema_metadata({_RECIPE: plan.schema.metadata[_RECIPE]})
     except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
-        raise OutputError(f"{path}: damaged ({error}); restore it, or choose another MACHEX_PATH") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> OutputError:
+    return OutputError(f"{path}: damaged ({error}); restore it, or choose another MACHEX_PATH")
+
+
+def plan_digest(path: Path) -> str | None:
+    """Return the SHA-256 of the plan of an earlier run, None when there was none.
+
+    Raises
+    ------
+    OutputError
+        When the file is there but cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _damaged(path, error) from error
 
 
 def write_plan(path: Path, plan: pa.Table, previous: pa.Table | None, recipe: dict[str, Any]) -> None:

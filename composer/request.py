@@ -13,6 +13,7 @@ from composer.datasets import Dataset
 from composer.finish import results_now, uncompared_images
 from composer.sample import spread
 from composer.status import Status
+from composer.tasks import COLUMNS
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,20 @@ EVERYTHING = Request()
 
 
 def to_make(dataset: Dataset, request: Request = EVERYTHING) -> pa.Table:
-    """Return the rows of the plan whose images are to be made by a run.
+    """Return the rows of the plan whose images are to be made by a run, with `composer.tasks.COLUMNS`.
 
     These are images that no run has tried yet, or of which there was no file when it did; with
     ``retry_failed`` those that failed instead; with a limit, those of them that are in the sample. With
     ``remake`` they are those that it names, as far as they are selected, and those that the leak guard has
     not compared yet.
     """
+    plan = dataset.plan.select(COLUMNS)
     if request.remake is not None:
         named = pa.array(request.remake.get(dataset.name, ()), pa.int32())
         # Films that the index will lack until they were compared with held-out ones.
         numbers = pa.concat_arrays([named, *uncompared_images(dataset).chunks])
         chosen = pc.is_in(dataset.plan["number"], numbers)
-        return dataset.plan.filter(pc.and_(chosen, pc.equal(dataset.plan["status"], Status.TO_WRITE)))
+        return plan.filter(pc.and_(chosen, pc.equal(dataset.plan["status"], Status.TO_WRITE)))
     status = results_now(dataset)["status"]
     wanted = [Status.FAILED] if request.retry_failed else [Status.TO_WRITE, Status.MISSING]
     chosen = pc.and_(pc.equal(dataset.plan["status"], Status.TO_WRITE), pc.is_in(status, pa.array(wanted)))
@@ -61,4 +63,4 @@ def to_make(dataset: Dataset, request: Request = EVERYTHING) -> pa.Table:
         # The same at every run, whatever is written already.
         sample, _ = spread(dataset.plan, request.limit)
         chosen = pc.and_(chosen, pa.array(np.isin(np.arange(dataset.plan.num_rows), sample)))
-    return dataset.plan.filter(chosen)
+    return plan.filter(chosen)

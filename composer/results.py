@@ -13,6 +13,7 @@ from composer.errors import OutputError
 from composer.folder import DatasetFolder
 from composer.image_names import image_names
 from composer.imaging import Recipe
+from composer.ledger import LINE
 from composer.memory import give_back
 from composer.status import Status
 from composer.storage import atomic_write
@@ -24,7 +25,10 @@ _OF_FAILURES = ("identity", "key", "source", "status", "reason", "message", "par
 
 
 def join(plan: pa.Table, ledger: pa.Table, present: pa.Array, recipe: Recipe) -> pa.Table:
-    """Add the ledger's columns to the plan and replace each ``to write`` by what the ledger says.
+    """Add what the ledger says of the outcome to the plan, and replace each ``to write`` by its status.
+
+    The other columns of the ledger stay there, for they take more room than the plan: ``line`` is the row of
+    the ledger that counts for an image, null where none does.
 
     An image that was not attempted yet, or whose file was deleted since, keeps ``to write``. What the ledger
     says of an image that the plan leaves out now is not used.
@@ -55,13 +59,9 @@ def join(plan: pa.Table, ledger: pa.Table, present: pa.Array, recipe: Recipe) ->
     for name, values in (("status", status), ("rule", ledger["rule"].take(chosen))):
         place = plan.schema.get_field_index(name)
         results = results.set_column(place, name, pc.coalesce(values, plan[name]))
-    for field in ledger.schema:
-        if field.name not in plan.schema.names:
-            results = results.append_column(field, ledger[field.name].take(chosen))
-        # A column at a time, where the caller has no use for it either: facts take more room than the plan.
-        ledger = ledger.drop_columns([field.name])
-        give_back()
-    return results
+    for name in ("reason", "message", "bytes"):
+        results = results.append_column(ledger.schema.field(name), ledger[name].take(chosen))
+    return results.append_column(LINE, chosen)
 
 
 def write_failures(folder: DatasetFolder, results: pa.Table) -> None:

@@ -19,6 +19,9 @@ from composer.status import Status
 from composer.twins.held_out import HeldOutFile, held_out_by
 from composer.worker import CRASHED, OUT_OF_MEMORY, TIMED_OUT, Outcome, Task
 
+# Of the plan, what tasks are made of.
+COLUMNS = ("number", "identity", "carrier", *SOURCE_COLUMNS)
+
 
 def tasks(dataset: Dataset, rows: pa.Table, held_out: HeldOutFile | None = None) -> Iterator[Task]:
     """Yield what a worker needs to know of each row of the dataset's plan.
@@ -27,7 +30,7 @@ def tasks(dataset: Dataset, rows: pa.Table, held_out: HeldOutFile | None = None)
     """
     # Paths are joined as text: to make them of parts takes as long as all the rest.
     root, folder = (os.path.join(path, "") for path in (dataset.processor.root, dataset.folder.path))  # noqa: PTH118
-    chosen = rows.select(["number", "identity", "carrier", *SOURCE_COLUMNS])
+    chosen = rows.select(COLUMNS)
     # In pieces that take some milliseconds: the workers have two images each meanwhile.
     for batch in chosen.to_batches(max_chunksize=1000):
         for number, identity, carrier, file, *place in zip(*map(pa.Array.to_pylist, batch), strict=True):

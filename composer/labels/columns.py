@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -25,6 +26,9 @@ KIND_COLUMN, CONFLICTS_COLUMN = f"{PREFIX}kind", f"{PREFIX}conflicts"
 
 # Stands for null while the columns are made.
 _NULL = np.int8(-128)
+# A statement as a number, and of so many images at a time: Python's numbers take more than the labels.
+_CODE = np.dtype(np.int64)
+_AT_A_TIME = 50_000
 _SHOWN = 5
 # Where the cells of a row are shifted, labels may be somebody's id or report.
 _SHOWABLE = 40
@@ -94,14 +98,16 @@ def _distinct(labels: pa.Array | pa.ChunkedArray) -> tuple[NDArray[np.int32], It
     encoded = [field.dictionary_encode() for field in fields]
     sizes = [len(each.dictionary) for each in encoded]
     indices = [each.indices.to_numpy() for each in encoded]
-    codes = np.ravel_multi_index(indices, sizes) if len(flat) else np.empty(0, np.int64)
-    ends = np.cumsum(pc.fill_null(pc.list_value_length(labels), 0).to_numpy()) * codes.itemsize
-    raw, begin = codes.tobytes(), 0
+    ends = np.cumsum(pc.fill_null(pc.list_value_length(labels), 0).to_numpy())
+    bounds = np.concatenate([np.zeros(1, np.int64), ends])
     places: dict[bytes, int] = {}
     place = np.empty(len(labels), np.int32)
-    for row, end in enumerate(ends.tolist()):
-        place[row] = places.setdefault(raw[begin:end], len(places))
-        begin = end
+    for first in range(0, len(labels), _AT_A_TIME):
+        part = bounds[first : first + _AT_A_TIME + 1]
+        raw = _raw_codes([each[part[0] : part[-1]] for each in indices], sizes)
+        offsets = ((part - part[0]) * _CODE.itemsize).tolist()
+        for row, (begin, end) in enumerate(itertools.pairwise(offsets), start=first):
+            place[row] = places.setdefault(raw[begin:end], len(places))
     values = [each.dictionary.to_pylist() for each in encoded]
 
     @functools.cache
@@ -109,7 +115,13 @@ def _distinct(labels: pa.Array | pa.ChunkedArray) -> tuple[NDArray[np.int32], It
         label, value, labeller = map(list.__getitem__, values, np.unravel_index(code, sizes))
         return label, value, labeller
 
-    return place, (list(map(statement, np.frombuffer(key, np.int64).tolist())) for key in places)
+    return place, (list(map(statement, np.frombuffer(key, _CODE).tolist())) for key in places)
+
+
+def _raw_codes(indices: list[NDArray[np.int32]], sizes: list[int]) -> bytes:
+    """Return a number of `_CODE` for every statement, as the bytes that they take."""
+    codes = np.ravel_multi_index(indices, sizes) if len(indices[0]) else np.empty(0)
+    return codes.astype(_CODE).tobytes()
 
 
 def _check(fields: Iterable[pa.Array]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from composer.folder import DatasetFolder, image_name, number_text
 from composer.imaging import Facts
 from composer.index import write_index
-from composer.ledger import FACT_COLUMNS
+from composer.ledger import FACT_COLUMNS, read_ledger
 from composer.records import SCHEMA
 from processors.base import Box, Label, Report
 from tests.composer.toys import Toy, failed, joined, record, written
@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> DatasetFolder:
         record("odd", boxes=[Box("Mass", 3, 2, 6, 4, "R1"), Box("Mass", 0, 0, 1, 2)], box_grid=(10, 14)),
     ]
     rows = joined(folder, records, [written("a"), written("b"), failed("c"), written("odd")])
-    write_index(folder, rows, Toy(folder.path), "png")
+    write_index(folder, rows, read_ledger(folder.ledger), Toy(folder.path), "png")
     return folder
 
 
@@ -87,7 +87,8 @@ def test_header_says_what_the_tables_do_not(tmp_path: Path) -> None:
         for identity, (sex, age) in told.items()
     ]
     records = [record("a", sex="M", age=40.0), *(record(identity) for identity in "bcd")]
-    write_index(folder, joined(folder, records, outcomes), Toy(tmp_path), "jpg")
+    rows = joined(folder, records, outcomes)
+    write_index(folder, rows, read_ledger(folder.ledger), Toy(tmp_path), "jpg")
     rows = pq.read_table(folder.index_parquet).to_pylist()
     assert [(row["sex"], row["age"]) for row in rows] == [("M", 40), ("F", 61), (None, None), (None, None)]
 
@@ -125,7 +126,8 @@ def test_reports_are_read_where_they_lie(tmp_path: Path, caplog: pytest.LogCaptu
         record("d", report=Report("of a table", impression="well")),
         record("e"),
     ]
-    write_index(folder, joined(folder, records, map(written, "abcde")), Toy(tmp_path), "jpg")
+    rows = joined(folder, records, map(written, "abcde"))
+    write_index(folder, rows, read_ledger(folder.ledger), Toy(tmp_path), "jpg")
     rows = pq.read_table(folder.index_parquet).to_pylist()
     assert [(row["report"], row["findings"], row["impression"]) for row in rows] == [
         ("text of 1", "found", None),
@@ -149,13 +151,15 @@ def test_header_may_say_more_of_the_view(tmp_path: Path) -> None:
         record("a", view="PA or AP"),
         *(record(name, view="PA or AP", view_from_header=True) for name in "bcd"),
     ]
-    write_index(folder, joined(folder, records, outcomes), Toy(tmp_path), "jpg")
+    rows = joined(folder, records, outcomes)
+    write_index(folder, rows, read_ledger(folder.ledger), Toy(tmp_path), "jpg")
     rows = pq.read_table(folder.index_parquet).to_pylist()
     assert [row["view"] for row in rows] == ["PA or AP", "AP", "PA or AP", "lateral"]
 
 
 def test_index_of_nothing_is_an_empty_object(tmp_path: Path) -> None:
     folder = DatasetFolder(tmp_path)
-    write_index(folder, joined(folder, [record("a")], []), Toy(tmp_path), "jpg")
+    rows = joined(folder, [record("a")], [])
+    write_index(folder, rows, read_ledger(folder.ledger), Toy(tmp_path), "jpg")
     assert json.loads(folder.index_json.read_text()) == {}
     assert pq.read_table(folder.index_parquet).num_rows == 0

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from composer.errors import OutputError
-from composer.plan import make_plan, read_plan, recipe_of, write_plan
+from composer.plan import make_plan, plan_digest, read_plan, recipe_of, write_plan
 from composer.records import table_of
 from processors.base import VIEWS
 from tests.composer.toys import Toy, record, settings
@@ -104,6 +104,22 @@ def test_plan_keeps_the_recipe(tmp_path: Path) -> None:
     previous = read_plan(path)
     assert previous is not None
     assert recipe_of(previous) == RECIPE
+
+
+def test_digest_is_that_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "plan.parquet"
+    assert plan_digest(path) is None
+    write_plan(path, make_plan(table_of([record("a")]), settings(), Toy, None), None, RECIPE)
+    before = plan_digest(path)
+    assert before is not None
+    assert plan_digest(path) == before
+    write_plan(path, make_plan(table_of([record("b")]), settings(), Toy, None), None, RECIPE)
+    assert plan_digest(path) != before
+
+
+def test_plan_that_cannot_be_read_has_no_digest(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="damaged"):
+        plan_digest(tmp_path)
 
 
 def test_damaged_plan_is_an_error(tmp_path: Path) -> None:

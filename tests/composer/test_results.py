@@ -11,6 +11,7 @@ from composer.accounts import Accounts, account, closing_table
 from composer.folder import DatasetFolder
 from composer.imaging import Facts
 from composer.index import write_index
+from composer.ledger import read_ledger
 from composer.worker import Outcome
 from processors.base import Record
 from tests.composer.toys import Toy, failed, joined, record, written
@@ -45,6 +46,15 @@ def test_statuses_come_from_the_ledger_only_where_an_image_is_planned(folder: Da
 def test_deleted_image_is_to_be_written_again(folder: DatasetFolder) -> None:
     rows = joined(folder, [record("a"), record("b")], [written("a"), written("b")], deleted=[1]).to_pylist()
     assert [row["status"] for row in rows] == ["written", "to write"]
+
+
+def test_results_name_the_line_that_counts(folder: DatasetFolder) -> None:
+    outcomes = [failed("b"), written("c"), written("a"), written("b")]
+    rows = joined(folder, [record("a"), record("b"), record("c", view="lateral"), record("d")], outcomes)
+    ledger = read_ledger(folder.ledger)
+    lines = ledger.take(rows["line"].combine_chunks())
+    assert lines["identity"].to_pylist() == ["a", "b", None, None]
+    assert lines["status"].to_pylist() == ["written", "written", None, None]
 
 
 def test_failures_are_named_with_their_class(folder: DatasetFolder) -> None:
@@ -92,7 +102,8 @@ def counted(
     folder: DatasetFolder, records: list[Record], outcomes: list[Outcome], found: int, repeated: int = 0
 ) -> Accounts:
     rows = joined(folder, records, outcomes)
-    return account("toy", found, repeated, 0, rows, write_index(folder, rows, Toy(folder.path), "jpg"))
+    index = write_index(folder, rows, read_ledger(folder.ledger), Toy(folder.path), "jpg")
+    return account("toy", found, repeated, 0, rows, index)
 
 
 def test_accounts_balance(folder: DatasetFolder) -> None:

@@ -35,6 +35,15 @@ def labels(*images: Sequence[tuple[Any, Any, Any]] | None) -> pa.Array:
     )
 
 
+@given(st.integers(1, 5))
+def test_pieces_make_no_difference(size: int) -> None:
+    images = labels(EFFUSION, [], None, NOTHING, [*EFFUSION, *NOTHING], EFFUSION, NOTHING)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("composer.labels.columns._AT_A_TIME", size)
+        found = harmonise(images, "chex-ray14")
+    assert found == harmonise(images, "chex-ray14")
+
+
 EFFUSION: list[Statement] = [("Effusion", 1, "NIH")]
 NOTHING: list[Statement] = [("No Finding", 1, "NIH")]
 
