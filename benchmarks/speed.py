@@ -72,7 +72,7 @@ def main() -> None:
             files = write_films(Path(folder) / kind, KINDS[kind], arguments.films)
             megabytes = statistics.mean(path.stat().st_size for path in files) / 1e6
             print(f"{KINDS[kind].name}: {megabytes:.2f} MB a file", flush=True)
-        head = _HEAD[:-1] if arguments.processor else _HEAD
+        head = _HEAD[:-2] if arguments.processor else _HEAD
         print(f"\n{'ms a film':44}" + "".join(f"{name:>10}" for name in head), flush=True)
         for row in rows:
             runs = [_round(Path(folder), row, processor=arguments.processor) for _ in range(arguments.runs)]
@@ -82,24 +82,30 @@ def main() -> None:
     print(f"median of {arguments.runs} runs; {machine}")
 
 
-_HEAD = ("MaCheX", "bare", "ours", "ratio", "bar", "to bare", "2 workers")
+_HEAD = ("MaCheX", "bare", "ours", "ratio", "bar", "to bare", "2 workers", "2 bare")
 
 
 def _print_row(row: Row, milliseconds: Sequence[float], *, processor: bool) -> None:
-    public, bare, one, two = milliseconds
+    public, bare, one, two, both = milliseconds
     name = KINDS[row.kind].name + (", FAST_DECODE" if row.fast else "")
     cells = [public, bare, one, public / one, row.bar, one / bare]
-    # Processors do not wait for each other: what two workers gain is told by the clock alone.
-    cells += [] if processor else [one / two]
+    # Processors do not wait for each other: what two workers, or two loops, gain is told by the clock alone.
+    cells += [] if processor else [one / two, bare / both]
     print(f"{name:44}" + "".join(f"{cell:10.2f}" for cell in cells), flush=True)
 
 
 def _round(folder: Path, row: Row, *, processor: bool) -> list[float]:
-    """Return the milliseconds of each runner, in turns, so that all have the same from a shared machine."""
-    return [_in_a_process(runner, folder, row, processor=processor) for runner in _RUNNERS]
+    """Return the milliseconds of each runner, in turns, so that all have the same from a shared machine.
+
+    The last are those of two loops of bare calls at a time: what a machine can gain by its second core.
+    """
+    alone = [_seconds(_start(runner, folder, row))[processor] for runner in _RUNNERS]
+    loops = [_start("bare", folder, row) for _ in range(2)]
+    both = max(_seconds(loop)[processor] for loop in loops) / 2
+    return [seconds / row.images * 1000 for seconds in (*alone, both)]
 
 
-def _in_a_process(runner: str, folder: Path, row: Row, *, processor: bool) -> float:
+def _start(runner: str, folder: Path, row: Row) -> subprocess.Popen[str]:
     # Workers import the main module of the driver; given as text it is none, and costs them nothing.
     call = f"{runner}({str(folder)!r}, {row.kind!r}, {row.fast}, {row.images})"
     command = [sys.executable, "-c", f"from benchmarks.speed import {runner}; print(*{call})"]
@@ -107,9 +113,14 @@ def _in_a_process(runner: str, folder: Path, row: Row, *, processor: bool) -> fl
     ours = worker_environment()
     given = {name: ours[name] for name in ours if runner != "public" or name.endswith("THREADS")}
     environment = {**os.environ, **given}
-    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)  # noqa: S603
-    seconds = [float(text) for text in run.stdout.split()]
-    return seconds[processor] / row.images * 1000
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)  # noqa: S603
+
+
+def _seconds(process: subprocess.Popen[str]) -> list[float]:
+    output, _ = process.communicate()
+    if process.returncode != 0:
+        raise RuntimeError(f"{process.args!r} failed")
+    return [float(text) for text in output.split()]
 
 
 def public(folder: str, kind: str, fast: bool, images: int) -> tuple[float, float]:
