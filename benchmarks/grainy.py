@@ -5,7 +5,8 @@ Sizes of real files: NIH 0.45 MB, MIMIC-CXR-JPG 2.1 MB, PadChest 11 MB, VinDr-CX
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,16 @@ def write_films(folder: Path, kind: Kind, count: int) -> list[Path]:
     for seed, path in enumerate(paths):
         kind.write(path, _grainy(kind, seed))
     return paths
+
+
+def films_of(folder: str, kind: str) -> list[Path]:
+    """Return the films of a kind that were written below a folder."""
+    return sorted(path for path in (Path(folder) / kind).iterdir() if path.is_file())
+
+
+def endless_films(folder: str, kind: str) -> Iterator[Path]:
+    """Yield them again and again."""
+    return itertools.cycle(films_of(folder, kind))
 
 
 def _grainy(kind: Kind, seed: int) -> Film:

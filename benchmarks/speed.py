@@ -23,9 +23,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import public_machex
-from benchmarks.bare import bare_calls
-from benchmarks.grainy import KINDS, write_films
+from benchmarks.grainy import KINDS, endless_films, write_films
 from composer.attempts import attempt
 from composer.imaging import Recipe, Source
 from composer.ledger import Ledger
@@ -53,7 +51,13 @@ ROWS = (
     Row("mimic", True, 48, 2.2),
     Row("vindr-j2k", True, 8, 2.8),
 )
-_RUNNERS = ("public", "bare", "one", "two")
+# Where they are: the first two load nothing else of ours, which may set up memory in its own way.
+_RUNNERS = {
+    "public": "benchmarks.public_machex",
+    "bare": "benchmarks.bare",
+    "one": "benchmarks.speed",
+    "two": "benchmarks.speed",
+}
 
 
 def main() -> None:
@@ -108,7 +112,7 @@ def _round(folder: Path, row: Row, *, processor: bool) -> list[float]:
 def _start(runner: str, folder: Path, row: Row) -> subprocess.Popen[str]:
     # Workers import the main module of the driver; given as text it is none, and costs them nothing.
     call = f"{runner}({str(folder)!r}, {row.kind!r}, {row.fast}, {row.images})"
-    command = [sys.executable, "-c", f"from benchmarks.speed import {runner}; print(*{call})"]
+    command = [sys.executable, "-c", f"from {_RUNNERS[runner]} import {runner}; print(*{call})"]
     # The calls alone get what our workers have, so that the rest is the difference; MaCheX one thread.
     ours = worker_environment()
     given = {name: ours[name] for name in ours if runner != "public" or name.endswith("THREADS")}
@@ -123,35 +127,13 @@ def _seconds(process: subprocess.Popen[str]) -> list[float]:
     return [float(text) for text in output.split()]
 
 
-def public(folder: str, kind: str, fast: bool, images: int) -> tuple[float, float]:
-    """Have the public MaCheX make so many pictures; it knows no ``fast``.
+def one(folder: str, kind: str, fast: bool, images: int) -> tuple[float, float]:
+    """Have one worker of ours make so many pictures.
 
     Returns
     -------
-    Seconds by the clock, and of the processor.
+    Seconds by the clock, and of the worker's processor.
     """
-    with tempfile.TemporaryDirectory(dir=folder) as target:
-        films = _films(folder, kind)
-        public_machex.compose(next(films), Path(target) / "0.jpg")
-        start, processor = time.perf_counter(), time.process_time()
-        for number in range(images):
-            public_machex.compose(next(films), Path(target) / f"{number}.jpg")
-        return time.perf_counter() - start, time.process_time() - processor
-
-
-def bare(folder: str, kind: str, fast: bool, images: int) -> tuple[float, float]:
-    """Call decoder, resampling and encoder, without reading and writing; returns as `public`."""
-    calls = bare_calls(kind, fast=fast)
-    prepared = [calls.prepare(path) for path in _of(folder, kind)]
-    calls.run(prepared[0])
-    start, processor = time.perf_counter(), time.process_time()
-    for place in range(images):
-        calls.run(prepared[place % len(prepared)])
-    return time.perf_counter() - start, time.process_time() - processor
-
-
-def one(folder: str, kind: str, fast: bool, images: int) -> tuple[float, float]:
-    """Have one worker of ours make so many pictures; returns as `public`, the driver's processor left out."""
     return _ours(folder, kind, fast=fast, images=images, workers=1)
 
 
@@ -178,17 +160,9 @@ def _ours(folder: str, kind: str, *, fast: bool, images: int, workers: int) -> t
 
 
 def _tasks(folder: str, kind: str, target: Path, recipe: Recipe) -> Iterator[Task]:
-    for number, path in enumerate(_films(folder, kind)):
+    for number, path in enumerate(endless_films(folder, kind)):
         source = Source(str(path), original_bits_stored=KINDS[kind].original_bits_stored)
         yield Task(number, path.stem, "", path.name, source, str(target / f"{number}.jpg"), recipe)
-
-
-def _of(folder: str, kind: str) -> list[Path]:
-    return sorted(path for path in (Path(folder) / kind).iterdir() if path.is_file())
-
-
-def _films(folder: str, kind: str) -> Iterator[Path]:
-    return itertools.cycle(_of(folder, kind))
 
 
 if __name__ == "__main__":
