@@ -55,6 +55,9 @@ docs: $(VENV)/.runtime  ## write docs/datasets.md from the processors, and the t
 
 bench: $(VENV)/.development  ## measure; see docs/performance.md, docs/pixels.md, docs/overlap.md and docs/leaks.md
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.reading
+	$(BIN)/python -m benchmarks.reading --steps
+	$(BIN)/python -m benchmarks.reading --index
 	$(BIN)/python -m benchmarks.plan
 	$(BIN)/python -m benchmarks.ledger
 	$(BIN)/python -m benchmarks.verify

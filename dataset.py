@@ -1,8 +1,9 @@
 """Chest X-rays for training, read from a collection that MaCheX composed.
 
 This file stands alone: it needs PyTorch, NumPy, Pillow and PyArrow and nothing else of the project, so it
-can be copied into a training repository. It also reads collections made by the public MaCheX, which have an
-``index.json`` and no ``index.parquet``.
+can be copied into a training repository. With simplejpeg beside them it reads JPEG faster, and notices more
+damage. It also reads collections made by the public MaCheX, which have an ``index.json`` and no
+``index.parquet``.
 
 Examples
 --------
@@ -13,27 +14,37 @@ torch.Size([3, 1024, 1024])
 """
 
 import bisect
+import contextlib
 import difflib
+import io
 import itertools
 import json
 import math
 import operator
 import struct
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
-__all__ = ["ChestXrayDataset", "ImageError", "MaCheXDataset"]
+try:
+    import simplejpeg
+except ImportError:
+    simplejpeg = None
+
+__all__ = ["ChestXrayDataset", "ImageError", "MaCheXDataset", "collate"]
 
 # "PA or AP" is a frontal film of which the release says no more.
 _FRONTAL = ("PA", "AP", "AP supine", "PA or AP")
@@ -72,56 +83,81 @@ _UNCERTAIN = {"keep": -1.0, "ignore": math.nan, "zeros": 0.0, "ones": 1.0}
 # For an index that lacks a column.
 _REMEDY = "`python machex.py index` writes it anew; what the public MaCheX made must be composed anew."
 
-# What Pillow raises for damaged files; a missing or unreadable one is an OSError.
+# Columns that `repr` counts.
+_COUNTED, _NULL = ("view", "split"), "none"
+
+# Columns with the size of a picture as it is stored.
+_SIZES = ("columns", "rows")
+
+_DTYPES: dict[Any, torch.dtype] = {each: each for each in (torch.float32, torch.uint8)} | {
+    "float32": torch.float32,
+    "uint8": torch.uint8,
+}
+# So many pictures in a row are not damaged: their storage is gone.
+_MOST_SKIPPED = 100
+
+# What Pillow and simplejpeg raise for damaged files; a missing or unreadable one is an OSError.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
+
+_Where: TypeAlias = pc.Expression | Callable[[pa.Table], Any]
 
 
 class ImageError(OSError):
     """A picture of the collection is missing or damaged; the message names dataset, id, key and file."""
 
 
+def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Make a batch of items of any fields, as ``collate_fn`` of a ``DataLoader``.
+
+    Parameters
+    ----------
+    items : list of dict
+        Items of one dataset object, at least one.
+
+    Returns
+    -------
+    dict
+        For each field one stacked tensor where all items have tensors of one shape and dtype (``img``,
+        ``mask``, labels with ``labels=``), as the loader's own function gives; else the list of the items'
+        values: boxes, reports, keys, numbers, None, and pictures of several shapes.
+
+    Examples
+    --------
+    >>> from torch.utils.data import DataLoader
+    >>> from dataset import collate
+    >>> found = MaCheXDataset("machex_dataset", datasets=["objcxr"], size=256, fields=("img", "boxes"))
+    >>> batch = next(iter(DataLoader(found, batch_size=4, collate_fn=collate)))
+    >>> batch["img"].shape, len(batch["boxes"])
+    (torch.Size([4, 3, 256, 256]), 4)
+    """
+    return {name: _batch([item[name] for item in items]) for name in items[0]}
+
+
 class _Pictures(Dataset[dict[str, Any]]):
     """The pictures of some dataset folders, one after the other."""
 
-    def __init__(
-        self,
-        root: Path,
-        folders: Sequence[Path],
-        transforms: Callable[[Image.Image], Any] | None,
-        split: str | Sequence[str] | None,
-        view: str | Sequence[str] | None,
-        folds: int | Iterable[int] | None,
-        size: int | None,
-        channels: int,
-        fields: Sequence[str],
-        labels: str | Sequence[str] | None,
-        uncertain: str,
-    ) -> None:
-        if channels not in (1, 3):
-            raise ValueError(f"channels={channels!r}: allowed are 1 and 3")
-        if size is not None and (not isinstance(size, int) or size < 1):
-            raise ValueError(f"size={size!r}: allowed are None and whole numbers from 1")
-        self.root, self.transforms, self.size, self.channels = root, transforms, size, channels
-        self.label_names = () if labels is None else _terms(labels)
-        self._states = _states(uncertain, has_labels=labels is not None)
-        self.fields = _names(fields)
-        if self.label_names and "labels" not in self.fields:
-            self.fields.append("labels")
-        # What is made for an item; the rest are columns of the index.
-        made = {"img", "labels"} if self.label_names else {"img"}
-        stored = [name for name in self.fields if name not in made]
-        keep = _kept_values(split, view, folds)
-        self._indexes = [_Index(folder, stored, keep, self.label_names) for folder in folders]
-        self._ends = list(itertools.accumulate(len(index) for index in self._indexes))
-        columns = sorted(made.union(*(index.columns for index in self._indexes)))
-        _check_names("fields", self.fields, columns)
+    def __init__(self, root: Path, folders: Sequence[Path], which: "_Which", form: "_Form") -> None:
+        self.root, self._form = root, form
+        self.transforms, self.size, self.channels = form.transforms, form.size, form.channels
+        self.fields, self.label_names = form.fields, form.terms
+        self._indexes = [_Index(folder, form.stored, which, form.terms) for folder in folders]
+        self._number()
+        columns = {name for index in self._indexes for name in index.columns}
+        _check_names("fields", self.fields, sorted(columns | _made(columns, form.terms)))
+        for index in self._indexes if form.needs_sizes else ():
+            _check_sizes(index.folder, index.columns)
+        if which.callable is not None:
+            self._choose(which.callable)
+        # A byte for each item, seen by all workers: each counts for all, and none is counted twice.
+        self._skipped = torch.zeros(len(self) if form.skips else 0, dtype=torch.uint8)
+        self._share()
 
     def __len__(self) -> int:
         return self._ends[-1]
 
     def __getitem__(self, item: SupportsIndex) -> dict[str, Any]:
-        index, place = self._locate(item)
-        return {name: self._value(index, place, name) for name in self.fields}
+        number = self._checked(item)
+        return self._readable(number) if self._form.skips else self._item(number)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return (self[item] for item in range(len(self)))
@@ -129,7 +165,8 @@ class _Pictures(Dataset[dict[str, Any]]):
     def row(self, item: SupportsIndex) -> dict[str, Any]:
         """Give everything the index knows of one item.
 
-        The first call reads the columns of the index that were not needed until then.
+        The first call reads all columns of the part of the index (50,000 rows) where the item is, and keeps
+        them: a tenth of a second once, then a tenth of a millisecond. For training use ``fields``.
 
         Parameters
         ----------
@@ -147,34 +184,135 @@ class _Pictures(Dataset[dict[str, Any]]):
         IndexError
             There is no such item.
         RuntimeError
-            The index was written anew since this object was made.
+            The index was written anew since this object was made, and lacks chosen rows.
 
         Examples
         --------
         >>> MaCheXDataset("machex_dataset", datasets=["chexpert"]).row(0)["key"]
         'train/patient99001/study1/view1_frontal.jpg'
         """
-        index, place = self._locate(item)
+        index, place = self._locate(self._checked(item))
         return index.row(place)
 
-    def __repr__(self) -> str:
-        counts = ", ".join(f"{index.folder.name} {len(index):,}" for index in self._indexes)
-        return f"{type(self).__name__}({str(self.root)!r}, {len(self):,} images: {counts})"
+    @property
+    def table(self) -> pa.Table:
+        """All that the index knows of the items, a row for each in their order, as an Arrow table.
 
-    def _locate(self, item: SupportsIndex) -> tuple["_Index", int]:
+        It is read anew each time and takes gigabytes for millions of rows with labels and reports;
+        `columns` reads a part of it. Columns that the index of a dataset lacks are null there.
+        """
+        return self._table(None)
+
+    def columns(self, names: str | Sequence[str]) -> pa.Table:
+        """Read some columns of `table`, and nothing else.
+
+        Parameters
+        ----------
+        names : str or list of str
+            Columns of the index, whether they are ``fields`` or not.
+
+        Returns
+        -------
+        pyarrow.Table
+            A row for each item, in their order.
+
+        Raises
+        ------
+        ValueError
+            No dataset has such a column.
+        RuntimeError
+            As by `row`.
+
+        Examples
+        --------
+        >>> MaCheXDataset("machex_dataset", datasets=["siim"]).columns("sex")["sex"].to_pylist()
+        ['F', 'F', 'M', 'F', 'M', 'F']
+        """
+        wanted = _names(names)
+        _check_names("columns", wanted, sorted({name for index in self._indexes for name in index.columns}))
+        return self._table(wanted)
+
+    @property
+    def skipped(self) -> list[int]:
+        """Numbers of the items that could not be read, by any worker, since this object was made.
+
+        Empty unless ``on_error`` is ``"skip"``.
+        """
+        numbers: list[int] = torch.nonzero(self._skipped)[:, 0].tolist()
+        return numbers
+
+    def __repr__(self) -> str:
+        datasets = Counter({index.folder.name: len(index) for index in self._indexes})
+        views, splits = Counter[str](), Counter[str]()
+        for index in self._indexes:
+            views.update(index.views.counts())
+            splits.update(index.splits.counts())
+        lines = [f"{type(self).__name__}({str(self.root)!r}, {len(self):,} images: {_counted(datasets)})"]
+        for name, found in (("view", views), ("split", splits)):
+            if found.keys() - {_NULL}:
+                lines.append(f"  {name}: {_counted(found)}")
+        return "\n".join(lines)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._share()
+
+    def _share(self) -> None:
+        if len(self._skipped):
+            self._skipped.share_memory_()  # type: ignore[no-untyped-call]  # of PyTorch
+
+    def _number(self) -> None:
+        self._ends = list(itertools.accumulate(len(index) for index in self._indexes))
+
+    def _choose(self, where: Callable[[pa.Table], Any]) -> None:
+        kept = _mask_of(where(self.table), len(self))
+        for index, part in zip(self._indexes, np.split(kept, self._ends[:-1]), strict=True):
+            index.choose(part)
+        self._number()
+
+    def _table(self, wanted: Sequence[str] | None) -> pa.Table:
+        tables = [index.table(wanted) for index in self._indexes]
+        # Each has its own rules of labels in its metadata.
+        tables = [table.replace_schema_metadata() for table in tables]
+        whole = pa.concat_tables(tables, promote_options="permissive")
+        return whole if wanted is None else whole.select(wanted)
+
+    def _checked(self, item: SupportsIndex) -> int:
         number = operator.index(item)
         if not -len(self) <= number < len(self):
-            raise IndexError(f"item {number} of {self!r}")
-        number %= len(self)
+            raise IndexError(f"item {number} of {len(self):,} in {self.root}")
+        return number % len(self)
+
+    def _locate(self, number: int) -> tuple["_Index", int]:
         part = bisect.bisect_right(self._ends, number)
         index = self._indexes[part]
         return index, number - self._ends[part] + len(index)
+
+    def _item(self, number: int) -> dict[str, Any]:
+        index, place = self._locate(number)
+        return {name: self._value(index, place, name) for name in self.fields}
+
+    def _readable(self, number: int) -> dict[str, Any]:
+        """Give the item, or the next one that can be read, the first after the last."""
+        for further in range(min(len(self), _MOST_SKIPPED)):
+            candidate = (number + further) % len(self)
+            try:
+                return self._item(candidate)
+            except ImageError as error:
+                self._skipped[candidate] = 1
+                warnings.warn(f"skipped: {error}", RuntimeWarning, stacklevel=3)
+                last = error
+        raise ImageError(f"{further + 1} items in a row cannot be read; is the storage there? {last}")
 
     def _value(self, index: "_Index", place: int, name: str) -> Any:  # noqa: ANN401 - as the field is
         if name == "img":
             return self._image(index, place)
         if name == "labels" and self.label_names:
-            return torch.from_numpy(self._states[index.labels[place]])
+            return torch.from_numpy(self._form.states[index.labels[place]])
+        if name == "boxes":
+            return _resized_boxes(index.value(place, name), index.size(place), self.size)
+        if name == "mask":
+            return _resized_mask(index.value(place, "masks"), index.size(place), self.size)
         return index.value(place, name)
 
     def _image(self, index: "_Index", place: int) -> Any:  # noqa: ANN401 - a tensor, or whatever transforms gives
@@ -182,19 +320,15 @@ class _Pictures(Dataset[dict[str, Any]]):
         mode = "RGB" if self.channels == 3 and index.may_have_colour else "L"
         file = index.file(place)
         try:
-            picture = _decode(file, mode, self.size)
+            # The one time that a file is opened: on network storage that is what takes longest.
+            with open(file, "rb", buffering=0) as opened:  # noqa: PTH123 - a Path for each item takes as long
+                data = opened.readall()
+            values = _decode(data, mode, self.size)
         except _DAMAGE as error:
-            key, reason = index.value(place, "key"), getattr(error, "strerror", None) or error
-            remedy = (
-                "Compose again" if isinstance(error, FileNotFoundError) else "Delete it and compose again"
-            )
-            raise ImageError(
-                f"dataset {index.folder.name}, id {file.stem}, key {key}: cannot read {file}: {reason}. "
-                f"{remedy}: `python machex.py -c config.yml` writes what is not there."
-            ) from error
+            raise ImageError(index.complaint(place, error)) from error
         if self.transforms is None:
-            return _to_tensor(picture, self.channels)
-        return self.transforms(_to_8_bit(picture).convert("RGB" if self.channels == 3 else "L"))
+            return _to_tensor(values, self.channels, self._form.dtype)
+        return self.transforms(_to_picture(values, "RGB" if self.channels == 3 else "L"))
 
 
 class ChestXrayDataset(_Pictures):
@@ -204,7 +338,7 @@ class ChestXrayDataset(_Pictures):
     ----------
     root : path
         The dataset folder, the one with ``index.parquet`` or ``index.json``.
-    transforms, split, view, folds, size, channels, fields, labels, uncertain
+    transforms, split, view, folds, where, size, channels, fields, labels, uncertain, dtype, on_error
         As for `MaCheXDataset`. Every field must be a column of this index.
 
     Attributes
@@ -234,18 +368,21 @@ class ChestXrayDataset(_Pictures):
         split: str | Sequence[str] | None = None,
         view: str | Sequence[str] | None = None,
         folds: int | Iterable[int] | None = None,
+        where: _Where | None = None,
         size: int | None = None,
         channels: int = 3,
         fields: Sequence[str] = ("img",),
         labels: str | Sequence[str] | None = None,
         uncertain: str = "keep",
+        dtype: torch.dtype | str = torch.float32,
+        on_error: str = "raise",
     ) -> None:
         folder = Path(root).absolute()
         if not _has_index(folder):
             raise FileNotFoundError(_no_index(folder, _dataset_folders(folder)))
-        super().__init__(
-            folder, [folder], transforms, split, view, folds, size, channels, fields, labels, uncertain
-        )
+        which = _Which(split, view, folds, where)
+        form = _Form(transforms, size, channels, fields, labels, uncertain, dtype, on_error)
+        super().__init__(folder, [folder], which, form)
 
 
 class MaCheXDataset(_Pictures):
@@ -271,15 +408,23 @@ class MaCheXDataset(_Pictures):
         ``"oblique"``, ``"other"``, ``"unknown"``, and ``"frontal"``, which is the first four; default all.
     folds : int or iterable of int, optional
         Of the ten folds 0 to 9 of the index, such as ``range(9)``; default all pictures.
+    where : pyarrow.compute.Expression or callable, optional
+        Which of these rows to take: an expression over columns of the index, such as
+        ``pc.field("age") >= 18``, which reads no other; or a function that gets `table` of what the other
+        arguments choose and returns true or false for each row, as an array of NumPy, Arrow or pandas, or a
+        list. Null is false.
     size : int, optional
-        Long side of the picture in pixels, aspect kept; default as stored. JPEG files are decoded at a lower
-        resolution where that is enough, which is several times as fast.
+        Long side of the picture in pixels, aspect kept; default as stored. JPEG files are decoded at a half,
+        a quarter or an eighth of their size where that is enough, and then resized with antialiasing.
     channels : int, default 3
         3 (equal channels, but for collections in colour made by the public MaCheX) or 1.
     fields : list of str, default ("img",)
-        What an item consists of: ``"img"`` and any columns of the index, as plain Python objects; None where
-        the index of a dataset lacks the column. Without ``"img"`` no file is opened. Values such as None and
-        lists of labels need a ``collate_fn`` in a ``DataLoader``.
+        What an item consists of: ``"img"``, ``"mask"`` and any columns of the index, as plain Python objects;
+        None where the index of a dataset lacks the column. Without ``"img"`` no file is opened. Values such
+        as None and lists need a ``collate_fn`` in a ``DataLoader``, such as `collate`. ``"boxes"`` are in
+        pixels of the item's picture before ``transforms``, so they follow ``size``. ``"mask"`` is all
+        ``masks`` in one: a new bool tensor of shape (1, rows, columns) of that picture. It is empty, too,
+        where a release draws no masks at all.
     labels : str or list of str, optional
         Terms of the common vocabulary, such as ``["pneumonia", "effusion"]``, or those of another project in
         its order: ``"torchxrayvision"`` (18), ``"chexpert"`` (14, no finding among them), ``"nih"`` (14).
@@ -289,11 +434,21 @@ class MaCheXDataset(_Pictures):
     uncertain : str, default "keep"
         What uncertain labels become: ``"keep"`` -1, ``"ignore"`` NaN, ``"zeros"`` 0, ``"ones"`` 1. Unknown
         ones are NaN under each. Losses take a target of -1 without complaint: keep it only to treat it.
+    dtype : torch.dtype or str, default torch.float32
+        Of ``item["img"]`` without ``transforms``: float32 in [0, 1], or uint8 in 0 to 255, a quarter of the
+        memory that workers hand over (16-bit pictures are rounded to 8).
+    on_error : str, default "raise"
+        What to do about a missing or damaged file: ``"raise"`` an `ImageError`; or ``"skip"``: give the next
+        item that can be read, warn, and have the number in `skipped`. After a hundred in a row it raises.
 
     Attributes
     ----------
     label_names : tuple of str
         The terms of ``item["labels"]`` in order; empty without ``labels``.
+    skipped : list of int
+        Numbers of the items that could not be read, in whichever process, with ``on_error="skip"``.
+    table : pyarrow.Table
+        All that the index knows of the items; `columns` reads a part.
 
     Raises
     ------
@@ -339,11 +494,14 @@ class MaCheXDataset(_Pictures):
         split: str | Sequence[str] | None = None,
         view: str | Sequence[str] | None = None,
         folds: int | Iterable[int] | None = None,
+        where: _Where | None = None,
         size: int | None = None,
         channels: int = 3,
         fields: Sequence[str] = ("img",),
         labels: str | Sequence[str] | None = None,
         uncertain: str = "keep",
+        dtype: torch.dtype | str = torch.float32,
+        on_error: str = "raise",
     ) -> None:
         collection = Path(root).absolute()
         folders = _dataset_folders(collection)
@@ -353,96 +511,315 @@ class MaCheXDataset(_Pictures):
             wanted = _names(datasets)
             _check_names("datasets", wanted, [folder.name for folder in folders])
             folders = [folder for folder in folders if folder.name in wanted]
-        super().__init__(
-            collection, folders, transforms, split, view, folds, size, channels, fields, labels, uncertain
-        )
+        which = _Which(split, view, folds, where)
+        form = _Form(transforms, size, channels, fields, labels, uncertain, dtype, on_error)
+        super().__init__(collection, folders, which, form)
 
 
-class _Index:
-    """The chosen rows of one index, as Arrow columns: forked workers share them without copying.
+# --- Which rows, and what an item is made of
 
-    So they do ``labels``, the values of the terms: int8 of shape (rows, terms), null as `_UNKNOWN`.
+
+class _Which:
+    """Which rows of an index are chosen.
+
+    Attributes
+    ----------
+    keep
+        The values that are let through, as text, by column of the index.
+    expression, callable
+        ``where``, as one or the other.
     """
 
     def __init__(
         self,
-        folder: Path,
-        fields: Sequence[str],
-        keep: dict[str, list[str | None]],
-        terms: Sequence[str],
+        split: str | Sequence[str] | None,
+        view: str | Sequence[str] | None,
+        folds: int | Iterable[int] | None,
+        where: _Where | None,
     ) -> None:
-        self.folder, self._keep = folder, keep
+        self.keep = _kept_values(split, view, folds)
+        self.expression = where if isinstance(where, pc.Expression) else None
+        self.callable = where if self.expression is None else None
+        if self.callable is not None and not callable(self.callable):
+            raise ValueError(f"where={where!r}: allowed are a pyarrow expression and a function of the table")
+
+    def rows_of(self, table: pa.Table, folder: Path) -> NDArray[np.bool_]:
+        """Tell which rows `keep` lets through."""
+        kept = np.ones(len(table), bool)
+        for column, values in self.keep.items():
+            if len(table) and column not in table.column_names:
+                raise ValueError(
+                    f"{folder} cannot be filtered by {column}: its index has no such column. {_REMEDY}"
+                )
+            if len(table):
+                allowed = pc.is_in(table[column].cast(pa.string()), value_set=pa.array(values, pa.string()))
+                kept &= allowed.to_numpy()
+        return kept
+
+
+class _Form:
+    """What an item is made of, and how."""
+
+    def __init__(
+        self,
+        transforms: Callable[[Image.Image], Any] | None,
+        size: int | None,
+        channels: int,
+        fields: Sequence[str],
+        labels: str | Sequence[str] | None,
+        uncertain: str,
+        dtype: torch.dtype | str,
+        on_error: str,
+    ) -> None:
+        if channels not in (1, 3):
+            raise ValueError(f"channels={channels!r}: allowed are 1 and 3")
+        if size is not None and (not isinstance(size, int) or size < 1):
+            raise ValueError(f"size={size!r}: allowed are None and whole numbers from 1")
+        if dtype not in _DTYPES:
+            raise ValueError(f"dtype={dtype!r}: allowed are torch.float32 and torch.uint8, and their names")
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f"on_error={on_error!r}: allowed are raise and skip")
+        self.transforms, self.size, self.channels = transforms, size, channels
+        self.dtype, self.skips = _DTYPES[dtype], on_error == "skip"
+        if transforms is not None and self.dtype != torch.float32:
+            raise ValueError(f"dtype={dtype!r} with transforms: what they return becomes the item, as it is")
+        self.terms = () if labels is None else _terms(labels)
+        self.states = _states(uncertain, has_labels=labels is not None)
+        self.fields = _names(fields)
+        if self.terms and "labels" not in self.fields:
+            self.fields.append("labels")
+
+    @property
+    def needs_sizes(self) -> bool:
+        """Whether items need the size of the picture as it is stored."""
+        return "mask" in self.fields or ("boxes" in self.fields and self.size is not None)
+
+    @property
+    def stored(self) -> set[str]:
+        """Columns of the index that items need."""
+        names = set(self.fields) - {"img", "mask"}
+        if self.terms:
+            names.discard("labels")
+        if "mask" in self.fields:
+            names.add("masks")
+        if self.needs_sizes:
+            names.update(_SIZES)
+        return names
+
+
+def _made(columns: set[str], terms: Sequence[str]) -> set[str]:
+    """Give the fields that are no columns of an index, or not as they are there."""
+    return {"img", *(["labels"] if terms else []), *(["mask"] if "masks" in columns else [])}
+
+
+# --- The index
+
+
+class _Coded:
+    """A column of few different texts: a byte for each row."""
+
+    def __init__(self, texts: pa.ChunkedArray) -> None:
+        coded = texts.cast(pa.string()).combine_chunks().dictionary_encode("encode")
+        self.values: list[str | None] = coded.dictionary.to_pylist()
+        self.codes = coded.indices.to_numpy().astype(np.min_scalar_type(len(self.values)))
+
+    def __getitem__(self, place: int) -> str | None:
+        value: str | None = self.values[self.codes[place]]
+        return value
+
+    def choose(self, kept: NDArray[np.bool_]) -> None:
+        self.codes = self.codes[kept]
+
+    def counts(self) -> dict[str, int]:
+        counts = np.bincount(self.codes, minlength=len(self.values)).tolist()
+        return {value or _NULL: count for value, count in zip(self.values, counts, strict=True) if count}
+
+
+class _Index:
+    """The chosen rows of one index, as arrays: forked workers share them without copying.
+
+    A row is its number, a byte each for extension, view and split, and the columns that items need. Among
+    them ``labels``, the values of the terms: int8 of shape (rows, terms), null as `_UNKNOWN`.
+    """
+
+    def __init__(self, folder: Path, stored: Iterable[str], which: _Which, terms: Sequence[str]) -> None:
+        self.folder = folder
+        # Joined once: a Path for each item takes as long as reading a small file.
+        self._place = str(folder / "_")[:-1]
         self.may_have_colour = not (folder / "index.parquet").is_file()
-        held, of_terms = {"path", "key", *fields}, [f"{_TERM_PREFIX}{term}" for term in terms]
-        table, self.columns = self._read(held.union(of_terms))
+        file = _opened_index(folder)
+        self.columns = file.columns
+        # To read it from index.json again, for the message about a damaged file, takes seconds.
+        held = {*stored, "key"} if self.may_have_colour else set(stored)
+        of_terms = [f"{_TERM_PREFIX}{term}" for term in terms]
+        table = _read(file, {"id", "path", *_COUNTED, *held, *of_terms}, which, folder)
         if terms and len(table):
             _check_terms(folder, terms, self.columns)
+        self.ids = table["id"].to_numpy().astype(np.int32)
+        # What is left of 00/000000.jpg.
+        self._extensions = _Coded(pc.ascii_ltrim(table["path"], characters="0123456789/"))
+        self.views, self.splits = (_Coded(_column(table, name)) for name in _COUNTED)
         self.labels = _label_values(table, of_terms)
-        self._table = table.select([name for name in table.column_names if name in held])
-        self._whole: pa.Table | None = None
+        self._held = {name: table[name].combine_chunks() for name in held.intersection(self.columns)}
+        self._whole: _Whole | None = None
 
     def __len__(self) -> int:
-        rows: int = self._table.num_rows
-        return rows
+        return len(self.ids)
 
     def __getstate__(self) -> dict[str, Any]:
         # The chosen rows travel, not only the file's name: a worker must not see another index than the
         # process that numbers the items. What row() has read can be read again.
         return {**self.__dict__, "_whole": None}
 
-    def file(self, place: int) -> Path:
-        return self.folder / str(self.value(place, "path"))
+    def choose(self, kept: NDArray[np.bool_]) -> None:
+        """Let go of all other rows."""
+        self.ids, self.labels = self.ids[kept], self.labels[kept]
+        for coded in (self._extensions, self.views, self.splits):
+            coded.choose(kept)
+        self._held = {name: values.filter(pa.array(kept)) for name, values in self._held.items()}
+
+    def file(self, place: int) -> str:
+        number = int(self.ids[place])
+        return f"{self._place}{number // 10_000:02d}/{number:06d}{self._extensions[place]}"
 
     def value(self, place: int, column: str) -> Any:  # noqa: ANN401 - as the column is
-        return self._table[column][place].as_py() if column in self.columns else None
+        return self._held[column][place].as_py() if column in self._held else None
+
+    def size(self, place: int) -> tuple[int, int]:
+        """Give width and height of the picture as it is stored."""
+        width, height = (self.value(place, name) for name in _SIZES)
+        return width, height
 
     def row(self, place: int) -> dict[str, Any]:
         if self._whole is None:
-            whole, _ = self._read(None)
-            if not whole["path"].equals(self._table["path"]):
-                raise RuntimeError(f"the index of {self.folder} has changed: make the dataset object anew")
-            self._whole = whole
-        row: dict[str, Any] = self._whole.slice(place, 1).to_pylist()[0]
-        return {**row, "file": str(self.file(place))}
+            self._whole = _Whole(self.folder, self.ids)
+        return {**self._whole.row(place), "file": self.file(place)}
 
-    def _read(self, wanted: set[str] | None) -> tuple[pa.Table, list[str]]:
-        """Read the wanted columns (None: all) of the chosen rows, and the names of all columns."""
-        if self.may_have_colour:
-            table, columns = _read_json(self.folder / "index.json")
-        else:
-            needed = None if wanted is None else wanted | set(self._keep)
-            table, columns = _read_parquet(self.folder / "index.parquet", needed)
-        if "dataset" not in columns:
-            columns = [*columns, "dataset"]
-            table = table.append_column("dataset", pa.array([self.folder.name] * len(table), pa.string()))
-        table = self._filter(table)
-        if wanted is not None:
-            table = table.select([name for name in table.column_names if name in wanted])
-        return table, columns
-
-    def _filter(self, table: pa.Table) -> pa.Table:
-        for column, values in self._keep.items():
-            if len(table) and column not in table.column_names:
-                raise ValueError(
-                    f"{self.folder} cannot be filtered by {column}: its index has no such column. {_REMEDY}"
-                )
-            if len(table):
-                allowed = pc.is_in(table[column].cast(pa.string()), value_set=pa.array(values, pa.string()))
-                table = table.filter(allowed)
+    def table(self, wanted: Sequence[str] | None) -> pa.Table:
+        """Read these columns (None: all) of the chosen rows, and ``id`` with them."""
+        pieces = [
+            piece.filter(pa.array(np.isin(piece["id"].to_numpy(), self.ids)))
+            for piece in _opened_index(self.folder).pieces(None if wanted is None else {"id", *wanted})
+        ]
+        table = pa.concat_tables(pieces)
+        if not np.array_equal(table["id"].to_numpy(), self.ids):
+            raise RuntimeError(_index_changed(self.folder))
         return table
 
+    def complaint(self, place: int, error: Exception) -> str:
+        """Say of a picture that cannot be read which it is, why, and what to do."""
+        key = self.value(place, "key")
+        if key is None:
+            with contextlib.suppress(ValueError, RuntimeError):  # of an index that is gone or another by now
+                key = self.table(["key"])["key"][place].as_py()
+        reason = getattr(error, "strerror", None) or error
+        remedy = "Compose again" if isinstance(error, FileNotFoundError) else "Delete it and compose again"
+        return (
+            f"dataset {self.folder.name}, id {self.ids[place]:06d}, key {key}: "
+            f"cannot read {self.file(place)}: {reason}. "
+            f"{remedy}: `python machex.py -c config.yml` writes what is not there."
+        )
 
-def _read_parquet(path: Path, wanted: set[str] | None) -> tuple[pa.Table, list[str]]:
-    try:
-        with pq.ParquetFile(path) as file:
-            columns = file.schema_arrow.names
-            chosen = [name for name in columns if wanted is None or name in wanted]
-            return file.read(columns=chosen), columns
-    except (OSError, pa.ArrowException) as error:
-        raise ValueError(_bad_index(path, error)) from error
+
+class _Whole:
+    """All columns of an index, of which a row group is read when a row of it is asked for, and kept."""
+
+    def __init__(self, folder: Path, ids: NDArray[np.int32]) -> None:
+        self._file = _opened_index(folder)
+        numbers = np.concatenate([piece["id"].to_numpy() for piece in self._file.pieces({"id"})])
+        order = np.argsort(numbers, kind="stable")
+        found = np.searchsorted(numbers, ids, sorter=order)
+        if not len(ids) or found.max() == len(numbers) or not np.array_equal(numbers[order[found]], ids):
+            raise RuntimeError(_index_changed(folder))
+        self._places = order[found].astype(np.int32)
+        self._groups: dict[int, dict[str, pa.Array | None]] = {}
+
+    def row(self, place: int) -> dict[str, Any]:
+        number = int(self._places[place])
+        group = bisect.bisect_right(self._file.ends, number)
+        if group not in self._groups:
+            (piece,) = self._file.pieces(None, group)
+            # Half of the columns are null for a whole dataset, and need not be asked for each row.
+            self._groups[group] = {
+                name: None if values.null_count == len(values) else values.combine_chunks()
+                for name, values in zip(piece.column_names, piece.columns, strict=True)
+            }
+        columns = self._groups[group]
+        number -= self._file.ends[group - 1] if group else 0
+        return {name: None if values is None else values[number].as_py() for name, values in columns.items()}
 
 
-def _read_json(path: Path) -> tuple[pa.Table, list[str]]:
+def _read(file: "_ParquetIndex | _JsonIndex", wanted: set[str], which: _Which, folder: Path) -> pa.Table:
+    """Read the wanted columns of the chosen rows."""
+    kept = None if which.expression is None else file.rows_of(which.expression)
+    pieces, first = [], 0
+    for piece in file.pieces(wanted | set(which.keep)):
+        chosen = which.rows_of(piece, folder)
+        if kept is not None:
+            chosen &= kept[first : first + len(piece)]
+        first += len(piece)
+        present = [name for name in piece.column_names if name in wanted]
+        pieces.append(piece.select(present).filter(pa.array(chosen)))
+    table = pa.concat_tables(pieces)
+    # Arrow keeps what it has freed for further reading, some 100 MB of a million rows.
+    pa.default_memory_pool().release_unused()
+    return table
+
+
+class _ParquetIndex:
+    """The file ``index.parquet`` of a dataset folder, which is read row group by row group."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._path = folder, folder / "index.parquet"
+        with self._opened() as file:
+            self.columns: list[str] = file.schema_arrow.names
+            groups = [file.metadata.row_group(each).num_rows for each in range(file.num_row_groups)]
+        # Number of the row after the last one of each row group.
+        self.ends = list(itertools.accumulate(groups))
+
+    def pieces(self, wanted: set[str] | None, group: int | None = None) -> Iterator[pa.Table]:
+        """Read the wanted columns (None: all) of all row groups, or of one; at least one table."""
+        names = [name for name in self.columns if wanted is None or name in wanted]
+        with self._opened() as file:
+            if not self.ends:
+                yield file.read(columns=names)
+            for each in range(len(self.ends)) if group is None else [group]:
+                yield file.read_row_group(each, columns=names)
+
+    def rows_of(self, expression: pc.Expression) -> NDArray[np.bool_]:
+        """Tell for each row whether the expression is true of it."""
+        return _rows_of(expression, pyarrow.dataset.dataset(self._path, format="parquet"), self._folder)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[pq.ParquetFile]:
+        try:
+            with pq.ParquetFile(self._path) as file:
+                yield file
+        except (OSError, pa.ArrowException) as error:
+            raise ValueError(_bad_index(self._path, error)) from error
+
+
+class _JsonIndex:
+    """The file ``index.json`` of a dataset folder, which can only be read whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._table = folder, _read_json(folder)
+        self.columns: list[str] = self._table.column_names
+        self.ends = [len(self._table)]
+
+    def pieces(self, wanted: set[str] | None, group: int | None = None) -> Iterator[pa.Table]:
+        yield self._table.select([name for name in self.columns if wanted is None or name in wanted])
+
+    def rows_of(self, expression: pc.Expression) -> NDArray[np.bool_]:
+        return _rows_of(expression, pyarrow.dataset.dataset(self._table), self._folder)
+
+
+def _opened_index(folder: Path) -> _ParquetIndex | _JsonIndex:
+    return _ParquetIndex(folder) if (folder / "index.parquet").is_file() else _JsonIndex(folder)
+
+
+def _read_json(folder: Path) -> pa.Table:
+    path = folder / "index.json"
     try:
         entries: dict[str, dict[str, Any]] = json.loads(path.read_bytes())
         names = dict.fromkeys(itertools.chain.from_iterable(entries.values()))
@@ -452,9 +829,48 @@ def _read_json(path: Path) -> tuple[pa.Table, list[str]]:
             [_relative_path(number, entry["path"]) for number, entry in entries.items()], pa.string()
         )
         columns.setdefault("key", pa.nulls(len(entries), pa.string()))
+        columns.setdefault("dataset", pa.array([folder.name] * len(entries), pa.string()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
         raise ValueError(_bad_index(path, error)) from error
-    return pa.table(columns), list(columns)
+    return pa.table(columns)
+
+
+def _relative_path(number: str, path: str) -> str:
+    # The path is absolute and of the day of composing; only its extension is still true after a move.
+    return f"{int(number) // 10_000:02d}/{int(number):06d}.{path.rpartition('.')[2]}"
+
+
+def _rows_of(expression: pc.Expression, rows: Any, folder: Path) -> NDArray[np.bool_]:  # noqa: ANN401 - no types
+    if not rows.count_rows():
+        return np.zeros(0, bool)
+    try:
+        # As a column: a filter would not tell which rows it lets through.
+        found = rows.to_table(columns={"kept": expression})["kept"]
+    except (pa.ArrowException, KeyError, TypeError) as error:
+        raise ValueError(
+            f"where={expression}: {folder} cannot be filtered by it: {str(error).splitlines()[0]}. {_REMEDY}"
+        ) from error
+    return _mask_of(found, len(found))
+
+
+def _mask_of(found: Any, rows: int) -> NDArray[np.bool_]:  # noqa: ANN401 - whatever `where` returns
+    """Give what `where` found, null as false, as an array of so many rows."""
+    try:
+        values = found if isinstance(found, pa.Array | pa.ChunkedArray) else pa.array(found, from_pandas=True)
+        kept: NDArray[np.bool_] = np.asarray(pc.fill_null(values.cast(pa.bool_(), safe=True), False))
+        is_mask = pa.types.is_boolean(values.type) or not rows
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise ValueError(f"where: expected true or false for each row, got {type(found).__name__}") from error
+    if not is_mask or len(kept) != rows:
+        raise ValueError(
+            f"where: expected true or false for each of {rows:,} rows, got {len(kept):,} {values.type}"
+        )
+    return kept
+
+
+def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
+    present = name in table.column_names
+    return table[name] if present else pa.chunked_array([pa.nulls(len(table), pa.string())])
 
 
 def _label_values(table: pa.Table, columns: Sequence[str]) -> NDArray[np.int8]:
@@ -465,14 +881,45 @@ def _label_values(table: pa.Table, columns: Sequence[str]) -> NDArray[np.int8]:
     return values
 
 
-def _relative_path(number: str, path: str) -> str:
-    # The path is absolute and of the day of composing; only its extension is still true after a move.
-    return f"{int(number) // 10_000:02d}/{number}.{path.rpartition('.')[2]}"
+# --- The picture
 
 
-def _decode(file: Path, mode: str, side: int | None) -> Image.Image:
-    """Read a picture, of mode L or RGB or, if it has 16 bits, F with values to 65535."""
-    with Image.open(file, formats=("JPEG", "PNG")) as image:
+def _decode(data: bytes, mode: str, side: int | None) -> NDArray[Any]:
+    """Decode a file into a picture with that long side.
+
+    Returns uint8 of shape (rows, columns) or, where it has colours and the mode is RGB, (rows, columns, 3);
+    or, if the picture has 16 bits, float32 of shape (rows, columns) with values to 65535. It is writable.
+    """
+    values = None
+    if simplejpeg is not None and data.startswith(b"\xff\xd8\xff"):
+        values = _decode_jpeg(data, mode, side)
+    return _decode_with_pillow(data, mode, side) if values is None else values
+
+
+def _decode_jpeg(data: bytes, mode: str, side: int | None) -> NDArray[np.uint8] | None:
+    """Decode with simplejpeg, to the same values as Pillow; None for what Pillow should look at."""
+    rows, columns, colours, _ = simplejpeg.decode_jpeg_header(data)
+    if colours not in ("Gray", "YCbCr") or rows * columns > (Image.MAX_IMAGE_PIXELS or math.inf):
+        return None
+    target = (columns, rows) if side is None else _fit((columns, rows), side)
+    # The scales of Pillow; for eighths between them libjpeg-turbo has no fast code.
+    enough = min(columns // target[0], rows // target[1])
+    scale = next(each for each in (8, 4, 2, 1) if each <= max(enough, 1))
+    values: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+        data,
+        "RGB" if mode == "RGB" and colours == "YCbCr" else "GRAY",
+        min_height=-(-rows // scale),
+        min_width=-(-columns // scale),
+        strict=True,  # else what is cut off or damaged comes as grey
+    )
+    values = values[..., 0] if values.shape[2] == 1 else values
+    if values.shape[1::-1] == target:
+        return values
+    return np.array(Image.fromarray(values).resize(target, Image.Resampling.LANCZOS))
+
+
+def _decode_with_pillow(data: bytes, mode: str, side: int | None) -> NDArray[Any]:
+    with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
         target = image.size if side is None else _fit(image.size, side)
         image.draft(mode, target)  # JPEG only: leaves chroma out, and the detail that is not needed
         image.load()
@@ -481,7 +928,7 @@ def _decode(file: Path, mode: str, side: int | None) -> Image.Image:
         picture = Image.fromarray(np.asarray(picture, dtype=np.float32))
     elif picture.mode != mode:
         picture = picture.convert(mode)
-    return picture if picture.size == target else picture.resize(target, Image.Resampling.LANCZOS)
+    return np.array(picture if picture.size == target else picture.resize(target, Image.Resampling.LANCZOS))
 
 
 def _fit(size: tuple[int, int], side: int) -> tuple[int, int]:
@@ -489,23 +936,121 @@ def _fit(size: tuple[int, int], side: int) -> tuple[int, int]:
     return width, height
 
 
-def _to_tensor(picture: Image.Image, channels: int) -> torch.Tensor:
-    values = torch.from_numpy(np.array(picture))
-    values = values.permute(2, 0, 1).contiguous() if values.ndim == 3 else values[None]
-    values = values.to(torch.float32).div_(65535 if picture.mode == "F" else 255)
-    # Lanczos overshoots at edges; in 8 bits Pillow has clipped it already.
-    return values.clamp_(0, 1).expand(channels, -1, -1).contiguous()
+def _to_tensor(values: NDArray[Any], channels: int, dtype: torch.dtype) -> torch.Tensor:
+    if dtype == torch.uint8:
+        values = _to_8_bit(values)
+    planes = torch.from_numpy(values)
+    planes = planes.permute(2, 0, 1).contiguous() if planes.ndim == 3 else planes[None]
+    if dtype == torch.float32:
+        planes = planes.to(torch.float32).div_(65535 if values.dtype == np.float32 else 255)
+        if values.dtype == np.float32:  # Lanczos overshoots at edges; in 8 bits Pillow has clipped it already
+            planes.clamp_(0, 1)
+    return planes.expand(channels, -1, -1).contiguous()
 
 
-def _to_8_bit(picture: Image.Image) -> Image.Image:
-    if picture.mode != "F":
-        return picture
-    values = np.asarray(picture) / np.float32(257)
-    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
+def _to_picture(values: NDArray[Any], mode: str) -> Image.Image:
+    picture = Image.fromarray(_to_8_bit(values))
+    if mode == "RGB" and picture.mode == "L":
+        return Image.merge(mode, (picture, picture, picture))  # faster than convert
+    return picture.convert(mode)
+
+
+def _to_8_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
+    if values.dtype == np.uint8:
+        return values
+    return (values / np.float32(257)).round().clip(0, 255).astype(np.uint8)
+
+
+# --- Boxes and masks
+
+
+def _resized_boxes(
+    boxes: list[dict[str, Any]] | None, stored: tuple[int, int], side: int | None
+) -> list[dict[str, Any]] | None:
+    """Bring boxes to the pixels of a picture with that long side."""
+    if not boxes or side is None:
+        return boxes
+    width, height = (new / old for new, old in zip(_fit(stored, side), stored, strict=True))
+    return [
+        {
+            **box,
+            "x": box["x"] * width,
+            "y": box["y"] * height,
+            "width": box["width"] * width,
+            "height": box["height"] * height,
+            "outline": None
+            if box["outline"] is None
+            else [at * scale for at, scale in zip(box["outline"], itertools.cycle((width, height)))],
+        }
+        for box in boxes
+    ]
+
+
+def _resized_mask(
+    masks: list[dict[str, Any]] | None, stored: tuple[int, int], side: int | None
+) -> torch.Tensor | None:
+    """Draw all masks into one of shape (1, rows, columns), for a picture with that long side."""
+    if masks is None:
+        return None
+    columns, rows = stored if side is None else _fit(stored, side)
+    drawn = np.zeros((rows, columns), bool)
+    for mask in masks:
+        drawn |= _nearest(_drawn(mask["runs"], mask["rows"], mask["columns"]), rows, columns)
+    return torch.from_numpy(drawn)[None]
+
+
+def _drawn(runs: str, rows: int, columns: int) -> NDArray[np.bool_]:
+    lengths = _run_lengths(runs)
+    return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(columns, rows).T
+
+
+def _run_lengths(runs: str) -> list[int]:
+    """Decode the run-length string of COCO: lengths of absence and presence in turn, down the columns.
+
+    Each is a number of digits of 5 bits, the lowest first, in characters from "0"; 32 is added to all but the
+    last, whose 16 is the sign. From the fourth on it is the difference from the last but one.
+    """
+    lengths: list[int] = []
+    value = shift = 0
+    for digit in runs.encode():
+        value |= (digit - 48 & 31) << shift
+        shift += 5
+        if digit - 48 & 32:
+            continue
+        if digit - 48 & 16:
+            value -= 1 << shift
+        lengths.append(value + lengths[-2] if len(lengths) > 2 else value)
+        value = shift = 0
+    return lengths
+
+
+def _nearest(values: NDArray[np.bool_], rows: int, columns: int) -> NDArray[np.bool_]:
+    down, across = (
+        ((np.arange(new) + 0.5) * old / new).astype(int)
+        for new, old in zip((rows, columns), values.shape, strict=True)
+    )
+    chosen: NDArray[np.bool_] = values[down[:, None], across]
+    return chosen
+
+
+def _batch(values: list[Any]) -> Any:  # noqa: ANN401 - a tensor or a list
+    kinds = {(value.shape, value.dtype) if isinstance(value, torch.Tensor) else None for value in values}
+    # In a worker, the loader's own function stacks in memory that both processes share.
+    return default_collate(values) if len(kinds) == 1 and None not in kinds else values
+
+
+# --- Arguments
 
 
 def _names(value: str | Sequence[str]) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
+
+
+def _check_sizes(folder: Path, columns: Sequence[str]) -> None:
+    if {"boxes", "masks"} & set(columns) and not set(_SIZES) <= set(columns):
+        raise ValueError(
+            f"{folder} cannot give boxes or masks of this size: its index has no sizes. {_REMEDY}"
+        )
 
 
 def _check_names(argument: str, names: Sequence[str], allowed: Sequence[str]) -> None:
@@ -586,6 +1131,9 @@ def _states(uncertain: str, *, has_labels: bool) -> NDArray[np.float32]:
     return np.array([0, 1, math.nan, _UNCERTAIN[uncertain]], np.float32)
 
 
+# --- Places and messages
+
+
 def _has_index(folder: Path) -> bool:
     return (folder / "index.parquet").is_file() or (folder / "index.json").is_file()
 
@@ -615,3 +1163,11 @@ def _no_collection(root: Path) -> str:
         f"{root} has no folder with an index.parquet or index.json: expected MACHEX_PATH of the "
         "configuration. `python machex.py -c config.yml` composes a collection there."
     )
+
+
+def _index_changed(folder: Path) -> str:
+    return f"the index of {folder} has changed: make the dataset object anew"
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())

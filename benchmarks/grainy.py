@@ -79,7 +79,7 @@ def write_films(folder: Path, kind: Kind, count: int) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{seed}{kind.suffix}" for seed in range(count)]
     for seed, path in enumerate(paths):
-        kind.write(path, _grainy(kind, seed))
+        kind.write(path, grainy(kind, seed))
     return paths
 
 
@@ -93,7 +93,7 @@ def endless_films(folder: str, kind: str) -> Iterator[Path]:
     return itertools.cycle(films_of(folder, kind))
 
 
-def _grainy(kind: Kind, seed: int) -> Film:
+def grainy(kind: Kind, seed: int) -> Film:
     """Return a film whose grain is fine, and stronger where more light fell."""
     # The phantom's own grain is coarse: enlarged it becomes structure.
     small = Image.fromarray(film(seed, rows=kind.rows // 4, columns=kind.columns // 4))

@@ -1,0 +1,244 @@
+"""How fast the reader feeds a training loop, beside the public MaCheX's reader, on the same pictures.
+
+``python -m benchmarks.reading`` writes pictures of 1024 x 1024 with the grain of real films
+(``benchmarks.grainy``) and reads them in one process, and through a ``DataLoader`` with two workers; each
+reader in a process of its own, in turns, of several rounds the medians. The files are in the cache of the
+system. ``--steps`` takes an item apart instead, and says what limits it. ``--index`` opens the index of
+930,000 pictures, and looks how a loader's worker grows over an epoch of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pickle
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import simplejpeg
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks.grainy import KINDS, grainy
+from benchmarks.public_reader import public_collection
+from composer.pieces import PIECE
+from dataset import MaCheXDataset
+
+# What is read, with the bar in one process and through a loader with two workers.
+READERS: dict[str, tuple[dict[str, Any], float, float]] = {
+    "default item": ({}, 2, 1.4),
+    "channels=1, dtype=uint8": ({"channels": 1, "dtype": "uint8"}, 5, 5),
+    "size=256": ({"size": 256}, 7, 7),
+}
+_ROWS = 930_000
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--films", type=int, default=16, help="different pictures (16)")
+    parser.add_argument("--items", type=int, default=512, help="items that are read in a run (512)")
+    parser.add_argument("--steps", action="store_true", help="the parts of an item")
+    parser.add_argument("--index", action="store_true", help="the index of a whole collection")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        if arguments.index:
+            _measure_index(Path(folder))
+        else:
+            root = write_collection(Path(folder), arguments.films, max(arguments.items, arguments.films))
+            (_measure_steps if arguments.steps else _measure_readers)(root, arguments)
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+
+
+# --- Pictures
+
+
+def write_collection(folder: Path, films: int, items: int) -> Path:
+    """Write so many pictures, and links to them until there are as many as items."""
+    root = folder / "collection"
+    place = root / "chex-ray14"
+    (place / "00").mkdir(parents=True)
+    for number in range(items):
+        file = place / f"00/{number:06d}.jpg"
+        if number < films:
+            values = np.rint(grainy(KINDS["nih"], number) * 255).astype(np.uint8)
+            Image.fromarray(values).convert("RGB").save(file, quality=95)
+        else:
+            file.hardlink_to(place / f"00/{number % films:06d}.jpg")
+    paths = [f"00/{number:06d}.jpg" for number in range(items)]
+    numbers = pa.array(range(items), pa.int32())
+    pq.write_table(pa.table({"id": numbers, "path": paths, "key": paths}), place / "index.parquet")
+    entries = {f"{number:06d}": {"path": str(place / path), "key": path} for number, path in enumerate(paths)}
+    (place / "index.json").write_text(json.dumps(entries))
+    return root
+
+
+def _measure_readers(root: Path, arguments: argparse.Namespace) -> None:
+    sizes = [file.stat().st_size for file in sorted(root.glob("*/00/*.jpg"))[: arguments.films]]
+    print(f"{statistics.mean(sizes) / 1000:.0f} kB a picture; ms an item, median of {arguments.runs} runs")
+    print(f"{'':28}{'workers':>8}{'MaCheX':>10}{'ours':>10}{'ratio':>10}{'bar':>8}")
+    for workers in (0, 2):
+        names = ("public", *READERS)
+        runs = [[_apart(root, name, workers) for name in names] for _ in range(arguments.runs)]
+        public, *ours = (statistics.median(column) for column in zip(*runs, strict=True))
+        for (name, (_, *bars)), milliseconds in zip(READERS.items(), ours, strict=True):
+            figures = f"{public:10.2f}{milliseconds:10.2f}{public / milliseconds:10.2f}{bars[workers > 0]:8}"
+            print(f"{name:28}{workers:8}{figures}", flush=True)
+
+
+def _apart(root: Path, name: str, workers: int) -> float:
+    call = f"from benchmarks.reading import read; print(read({str(root)!r}, {name!r}, {workers}))"
+    command = [sys.executable, "-c", call]
+    return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)  # noqa: S603
+
+
+def read(root: str, name: str, workers: int) -> float:
+    """Read all items by one reader, and return the milliseconds of each; the start is left out."""
+    torch.set_num_threads(1)  # as in workers
+    pictures: Dataset[Any] = (
+        public_collection(Path(root)) if name == "public" else MaCheXDataset(root, **READERS[name][0])
+    )
+    count = len(pictures)  # type: ignore[arg-type]  # both have a length
+    if not workers:
+        start = time.perf_counter()
+        for item in range(count):
+            pictures[item]
+        return (time.perf_counter() - start) / count * 1000
+    loader: DataLoader[Any] = DataLoader(
+        pictures, batch_size=8, num_workers=2, multiprocessing_context="fork", persistent_workers=True
+    )
+    list(loader)  # workers start, and find their memory
+    start = time.perf_counter()
+    for batch in loader:
+        batch["img"][:, :, ::64, ::64].sum()
+    return (time.perf_counter() - start) / count * 1000
+
+
+# --- The parts of an item
+
+
+def _measure_steps(root: Path, arguments: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    file = root / "chex-ray14/00/000000.jpg"
+    data = file.read_bytes()
+    plane = torch.from_numpy(simplejpeg.decode_jpeg(data, "GRAY")[..., 0])
+    three = plane.float().div_(255).expand(3, -1, -1).contiguous()
+    batch = torch.stack([three] * 8)
+    steps: dict[str, Callable[[], Any]] = {
+        "read the file": file.read_bytes,
+        "decode the luma plane": lambda: simplejpeg.decode_jpeg(data, "GRAY"),
+        "decode it at a quarter": lambda: simplejpeg.decode_jpeg(data, "GRAY", min_height=256, min_width=256),
+        "to float32 and three channels": lambda: plane.float().div_(255).expand(3, -1, -1).contiguous(),
+        "copy into a batch of 8, the part of one": lambda: batch[0].copy_(three),
+    }
+    for name, step in steps.items():
+        seconds = [_seconds(step) for _ in range(20 * arguments.runs)]
+        print(f"{name:44}{statistics.median(seconds) * 1000:8.2f} ms", flush=True)
+
+
+def _seconds(step: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
+
+
+# --- The index
+
+
+def _measure_index(folder: Path) -> None:
+    root = folder / "collection"
+    for name, rows in (("chex-ray14", 120_000), ("mimic", 400_000), ("padchest", 410_000)):
+        _write_index(root / name, rows)
+    call = f"from benchmarks.reading import look; look({str(root)!r})"
+    subprocess.run([sys.executable, "-c", call], check=True)  # noqa: S603
+
+
+def _write_index(folder: Path, rows: int) -> None:
+    """Write an index with a hundred columns, the texts among them no two alike."""
+    folder.mkdir(parents=True)
+    writer = None
+    for first in range(0, rows, PIECE):
+        numbers = range(first, min(first + PIECE, rows))
+        label = {"label": "Pleural Effusion", "value": 1, "labeller": "CheXpert"}
+        columns = {
+            "id": pa.array(numbers, pa.int32()),
+            "path": [f"{number // 10_000:02d}/{number:06d}.jpg" for number in numbers],
+            "key": [
+                f"files/p10/p1{number:07d}/s5{number:07d}/{number * 7919:032x}.jpg" for number in numbers
+            ],
+            "view": [("PA", "AP", "lateral")[number % 3] for number in numbers],
+            "split": [("train", None)[number % 2] for number in numbers],
+            "report": [f"No change since study {number}. " * 10 for number in numbers],
+            "labels": [[label] * (number % 8) for number in numbers],
+            "native": pa.array(
+                [[("Rows", str(number))] * 6 for number in numbers], pa.map_(pa.string(), pa.string())
+            ),
+            **{
+                f"label_{term}": pa.array([number % 2 for number in numbers], pa.int8()) for term in range(42)
+            },
+            **{f"fact_{fact}": [float(number) for number in numbers] for fact in range(25)},
+            **{f"nothing_{fact}": pa.nulls(len(numbers), pa.string()) for fact in range(25)},
+        }
+        table = pa.table(columns)
+        writer = writer or pq.ParquetWriter(folder / "index.parquet", table.schema, compression="zstd")
+        writer.write_table(table)
+    assert writer is not None
+    writer.close()
+
+
+def look(root: str) -> None:
+    """Print what the index of a whole collection takes."""
+    process = psutil.Process()
+    before, start = process.memory_full_info().uss, time.perf_counter()
+    pictures = MaCheXDataset(root, fields=("id",))
+    seconds, grown = time.perf_counter() - start, process.memory_full_info().uss - before
+    print(f"open {len(pictures):,} rows: {seconds:.2f} s, {grown / 1e6:.0f} MB more")
+    print(f"pickled: {len(pickle.dumps(pictures)) / 1e6:.1f} MB")
+    once = _seconds(lambda: pictures.row(0))
+    many = [_seconds(lambda number=number: pictures.row(number)) for number in range(1, 5_000)]  # type: ignore[misc]  # a default binds it
+    print(f"row: the first {once:.2f} s, then {statistics.median(many) * 1000:.3f} ms")
+    pictures = MaCheXDataset(root, fields=("id", "view"))
+    watched = _Watched(pictures)
+    loader: DataLoader[Any] = DataLoader(
+        watched, batch_size=1000, shuffle=True, num_workers=1, multiprocessing_context="fork", collate_fn=list
+    )
+    sizes = [size for batch in loader for size in batch if size]
+    print(
+        f"a worker from its 10,000th item to the end of an epoch: {(sizes[-1] - sizes[0]) / 1e6:.1f} MB more"
+    )
+
+
+class _Watched(Dataset[int]):
+    """Items that are read, and of some of them the memory that only this process has afterwards."""
+
+    def __init__(self, pictures: MaCheXDataset) -> None:
+        self._pictures, self._count = pictures, 0
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def __getitem__(self, item: int) -> int:
+        self._pictures[item]
+        self._count += 1
+        is_due = self._count % 10_000 == 0
+        return int(psutil.Process().memory_full_info().uss) if is_due else 0
+
+
+if __name__ == "__main__":
+    main()

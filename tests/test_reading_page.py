@@ -1,0 +1,89 @@
+"""The page on reading, and the training scripts of the examples, run as they are."""
+
+import importlib
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.conftest import REPOSITORY
+
+PAGE = (REPOSITORY / "docs/reading.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
+
+
+def run(block: str, names: dict[str, Any]) -> None:
+    exec(compile(block, "docs/reading.md", "exec"), names)  # noqa: S102 - it is our own page
+
+
+def test_python_of_the_page(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(demo)
+    names: dict[str, Any] = {}
+    for block in blocks("python"):
+        run(block, names)
+    assert 0 < len(names["adults"]) < len(names["pictures"])
+    clusters = names["once"].columns("patient_cluster")["patient_cluster"].to_pylist()
+    assert len(set(clusters)) == len(clusters) > 1
+    assert names["batch"]["img"].shape[1:] == (3, 64, 64)
+    assert set(names["drawn"].unique().tolist()) == {0.0, 1.0}
+    assert 8 < names["drawn"].sum() < 24
+    assert sum(names["parts"]) - len(names["training"]) in (0, 1)
+    assert names["careful"].skipped == []
+
+
+@pytest.mark.parametrize("library", ["torchvision", "albumentations", "monai"])
+def test_transforms_of_others(demo: Path, monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+    try:
+        importlib.import_module(library)
+    except (ImportError, RuntimeError) as error:  # torchvision of another PyTorch raises the latter
+        pytest.skip(f"{library} is not here: {error}")
+    monkeypatch.chdir(demo)
+    names: dict[str, Any] = {}
+    run(blocks("python")[0], names)
+    (block,) = blocks(f"python {library}")
+    run(block, names)
+    transforms = names["augment"]
+    channels = 1 if library == "monai" else 3
+    picture = names["MaCheXDataset"]("machex_dataset", transforms, size=256, channels=channels)[0]["img"]
+    assert tuple(picture.shape) == (channels, 224, 224)
+    assert picture.dtype == torch.float32
+    assert 0 <= picture.min() < picture.max() <= 1
+
+
+@pytest.mark.parametrize("name", ["train", "train_lightning"])
+def test_examples_learn_on_the_demo(demo: Path, name: str) -> None:
+    if name == "train_lightning" and importlib.util.find_spec("lightning") is None:
+        pytest.skip("Lightning is not installed: pip install -r requirements-dev.txt")
+    result = subprocess.run(
+        [sys.executable, str(REPOSITORY / f"examples/{name}.py"), str(demo / "machex_dataset")],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=demo,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert result.returncode == 0, result.stderr
+    losses = [float(text) for text in re.findall(r"loss ([\d.]+)", result.stdout)]
+    assert losses[-1] < losses[0] / 2
+    right, guessed = map(float, re.findall(r"([\d.]+) of the known labels", result.stdout))
+    assert right > guessed + 0.1
+
+
+def test_the_example_with_lightning_says_what_is_missing(demo: Path) -> None:
+    hidden = "import runpy, sys; sys.modules['lightning'] = None; "
+    hidden += "runpy.run_path(sys.argv[1], run_name='__main__')"
+    script = str(REPOSITORY / "examples/train_lightning.py")
+    result = subprocess.run(
+        [sys.executable, "-c", hidden, script], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert "needs Lightning: pip install lightning" in result.stderr
