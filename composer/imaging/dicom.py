@@ -91,14 +91,15 @@ def decode(data: bytes, facts: Facts, recipe: Recipe = PLAIN) -> Picture:
         header = read_header(dataset, dataset.original_encoding[1] is not False, facts)
     _check_interpretation(header)
     check_size(header.rows, header.columns)
-    value = _checked_pixel_data(pixel_data(dataset, data), header, syntax)
+    value = pixel_data(dataset, data)
+    stream = _checked_stream(value, header, syntax)
     with guarded("the pixel data"):
-        if recipe.fast_decode and syntax in _ENCAPSULATED:
-            smaller = decode_smaller(_stream(value), syntax, header, recipe, facts)
+        if recipe.fast_decode and stream is not None:
+            smaller = decode_smaller(stream, syntax, header, recipe, facts)
             if smaller is not None:
                 pixels, reduction = smaller
                 return Picture(pixels, header, reduction=reduction)
-        pixels, interpretation = _decode_pixels(value, header, syntax, facts)
+        pixels, interpretation = _decode_pixels(value, stream, header, syntax, facts)
         if header.monochrome:
             return Picture(_stored_values(pixels, header, facts), header)
         return Picture(_grey_of_colour(pixels, interpretation, header, facts), header)
@@ -119,8 +120,8 @@ def _check_interpretation(header: Header) -> None:
     raise Refusal(Reason.UNSUPPORTED, f"{message}, expected MONOCHROME1 or MONOCHROME2; {remedy}")
 
 
-def _checked_pixel_data(value: PixelData, header: Header, syntax: uid.UID) -> PixelData:
-    """Return the value of PixelData after checking that it is whole."""
+def _checked_stream(value: PixelData, header: Header, syntax: uid.UID) -> bytes | None:
+    """Check that the value of PixelData is whole; return the only frame of one that is encapsulated."""
     if syntax not in _ENCAPSULATED and syntax not in _NATIVE:
         # What is no UID could be any text.
         found = syntax if syntax.is_valid else "that is no UID"
@@ -130,15 +131,11 @@ def _checked_pixel_data(value: PixelData, header: Header, syntax: uid.UID) -> Pi
         raise Refusal(Reason.TRUNCATED, "PixelData (7FE0,0010) is empty; fetch the file again")
     if syntax in _NATIVE:
         _check_length(value, header)
-    else:
-        with guarded("the encapsulated pixel data"):
-            _check_stream(_stream(value), header, syntax)
-    return value
-
-
-def _stream(value: PixelData) -> bytes:
-    """Return the only frame of encapsulated pixel data."""
-    return next(generate_frames(bytes(value), number_of_frames=1))
+        return None
+    with guarded("the encapsulated pixel data"):
+        stream = next(generate_frames(bytes(value), number_of_frames=1))
+        _check_stream(stream, header, syntax)
+        return stream
 
 
 def _check_length(value: PixelData, header: Header) -> None:
@@ -170,10 +167,11 @@ def _check_stream(stream: bytes, header: Header, syntax: uid.UID) -> None:
         raise Refusal(Reason.DAMAGED, f"{found}, {expected}; fetch the file again")
 
 
-def _decode_pixels(value: PixelData, header: Header, syntax: uid.UID, facts: Facts) -> tuple[Values, str]:
+def _decode_pixels(
+    value: PixelData, stream: bytes | None, header: Header, syntax: uid.UID, facts: Facts
+) -> tuple[Values, str]:
     """Return pixels, of shape (rows, columns) or (rows, columns, 3), and their interpretation."""
-    if syntax == uid.JPEGBaseline8Bit:
-        stream = _stream(value)
+    if syntax == uid.JPEGBaseline8Bit and stream is not None:
         pixels = jpeg.pixels(stream, codestream.jpeg_frame(stream))
         if header.samples_per_pixel == 1:
             facts.decoder = SIMPLEJPEG

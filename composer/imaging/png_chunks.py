@@ -1,7 +1,7 @@
 """The outside of PNG files (ISO/IEC 15948): the header, and chunks with their checksums."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import deflate
@@ -123,6 +123,6 @@ def _chunks(data: bytes) -> Iterator[Chunk]:
         position = end + 4
 
 
-def pixel_data(chunks: list[Chunk]) -> bytes:
+def pixel_data(chunks: Sequence[Chunk]) -> bytes:
     """Return the deflated pixel data, which may be spread over many chunks."""
     return b"".join(chunk.content for chunk in chunks if chunk.kind == b"IDAT")

@@ -47,7 +47,7 @@ def decode_grey(header: PngHeader, chunks: Sequence[Chunk]) -> Values | None:
     if not _is_plain(header, chunks):
         return None
     try:
-        inflated = deflate.zlib_decompress(pixel_data(list(chunks)), header.inflated)
+        inflated = deflate.zlib_decompress(pixel_data(chunks), header.inflated)
     except deflate.DeflateError:
         return None
     if len(inflated) != header.inflated:
