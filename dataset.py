@@ -15,13 +15,16 @@ torch.Size([3, 1024, 1024])
 
 import bisect
 import contextlib
+import ctypes
 import difflib
+import functools
 import io
 import itertools
 import json
 import math
 import operator
 import struct
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,7 +40,7 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import Dataset, default_collate, get_worker_info
 
 try:
     import simplejpeg
@@ -89,7 +92,8 @@ _COUNTED, _NULL = ("view", "split"), "none"
 # Columns with the size of a picture as it is stored.
 _SIZES = ("columns", "rows")
 
-_DTYPES: dict[Any, torch.dtype] = {each: each for each in (torch.float32, torch.uint8)} | {
+_NUMPY_DTYPES: dict[torch.dtype, type[np.generic]] = {torch.float32: np.float32, torch.uint8: np.uint8}
+_DTYPES: dict[Any, torch.dtype] = {each: each for each in _NUMPY_DTYPES} | {
     "float32": torch.float32,
     "uint8": torch.uint8,
 }
@@ -98,6 +102,10 @@ _MOST_SKIPPED = 100
 
 # What Pillow and simplejpeg raise for damaged files; a missing or unreadable one is an OSError.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
+
+# Parameters of mallopt(3), and their values in bytes.
+_TRIM_THRESHOLD, _KEPT_MEMORY = -1, 1 << 30
+_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD = -3, 32 << 20
 
 _Where: TypeAlias = pc.Expression | Callable[[pa.Table], Any]
 
@@ -156,6 +164,7 @@ class _Pictures(Dataset[dict[str, Any]]):
         return self._ends[-1]
 
     def __getitem__(self, item: SupportsIndex) -> dict[str, Any]:
+        _settle(is_worker=get_worker_info() is not None)
         number = self._checked(item)
         return self._readable(number) if self._form.skips else self._item(number)
 
@@ -660,7 +669,8 @@ class _Index:
         self._extensions = _Coded(pc.ascii_ltrim(table["path"], characters="0123456789/"))
         self.views, self.splits = (_Coded(_column(table, name)) for name in _COUNTED)
         self.labels = _label_values(table, of_terms)
-        self._held = {name: table[name].combine_chunks() for name in held.intersection(self.columns)}
+        self._held: dict[str, pa.Array] | None = _arrays(table, held.intersection(self.columns))
+        self._names_held = tuple(self._held)
         self._whole: _Whole | None = None
 
     def __len__(self) -> int:
@@ -668,22 +678,29 @@ class _Index:
 
     def __getstate__(self) -> dict[str, Any]:
         # The chosen rows travel, not only the file's name: a worker must not see another index than the
-        # process that numbers the items. What row() has read can be read again.
-        return {**self.__dict__, "_whole": None}
+        # process that numbers the items. What they consist of can be read again, but from index.json slowly.
+        held = self._held if self.may_have_colour else None
+        return {**self.__dict__, "_held": held, "_whole": None}
 
     def choose(self, kept: NDArray[np.bool_]) -> None:
         """Let go of all other rows."""
         self.ids, self.labels = self.ids[kept], self.labels[kept]
         for coded in (self._extensions, self.views, self.splits):
             coded.choose(kept)
-        self._held = {name: values.filter(pa.array(kept)) for name, values in self._held.items()}
+        self._held = {name: values.filter(pa.array(kept)) for name, values in self._columns_held().items()}
 
     def file(self, place: int) -> str:
         number = int(self.ids[place])
         return f"{self._place}{number // 10_000:02d}/{number:06d}{self._extensions[place]}"
 
     def value(self, place: int, column: str) -> Any:  # noqa: ANN401 - as the column is
-        return self._held[column][place].as_py() if column in self._held else None
+        held = self._columns_held()
+        return held[column][place].as_py() if column in held else None
+
+    def _columns_held(self) -> dict[str, pa.Array]:
+        if self._held is None:
+            self._held = _arrays(self.table(self._names_held), self._names_held)
+        return self._held
 
     def size(self, place: int) -> tuple[int, int]:
         """Give width and height of the picture as it is stored."""
@@ -702,16 +719,17 @@ class _Index:
             for piece in _opened_index(self.folder).pieces(None if wanted is None else {"id", *wanted})
         ]
         table = pa.concat_tables(pieces)
-        if not np.array_equal(table["id"].to_numpy(), self.ids):
+        lost = set(self.columns).intersection(wanted or ()).difference(table.column_names)
+        if lost or not np.array_equal(table["id"].to_numpy(), self.ids):
             raise RuntimeError(_index_changed(self.folder))
         return table
 
     def complaint(self, place: int, error: Exception) -> str:
         """Say of a picture that cannot be read which it is, why, and what to do."""
-        key = self.value(place, "key")
-        if key is None:
-            with contextlib.suppress(ValueError, RuntimeError):  # of an index that is gone or another by now
-                key = self.table(["key"])["key"][place].as_py()
+        key = None
+        with contextlib.suppress(ValueError, RuntimeError):  # of an index that is gone or another by now
+            is_held = "key" in self._columns_held()
+            key = self.value(place, "key") if is_held else self.table(["key"])["key"][place].as_py()
         reason = getattr(error, "strerror", None) or error
         remedy = "Compose again" if isinstance(error, FileNotFoundError) else "Delete it and compose again"
         return (
@@ -868,6 +886,10 @@ def _mask_of(found: Any, rows: int) -> NDArray[np.bool_]:  # noqa: ANN401 - what
     return kept
 
 
+def _arrays(table: pa.Table, names: Iterable[str]) -> dict[str, pa.Array]:
+    return {name: table[name].combine_chunks() for name in names}
+
+
 def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
     present = name in table.column_names
     return table[name] if present else pa.chunked_array([pa.nulls(len(table), pa.string())])
@@ -940,12 +962,18 @@ def _to_tensor(values: NDArray[Any], channels: int, dtype: torch.dtype) -> torch
     if dtype == torch.uint8:
         values = _to_8_bit(values)
     planes = torch.from_numpy(values)
-    planes = planes.permute(2, 0, 1).contiguous() if planes.ndim == 3 else planes[None]
+    planes = planes.permute(2, 0, 1) if planes.ndim == 3 else planes[None]
+    # Of NumPy, which asks for large pages: a fresh page costs more than what is written to it.
+    memory = np.empty((channels, *planes.shape[1:]), _NUMPY_DTYPES[dtype])
+    tensor = torch.from_numpy(memory)
+    filled = tensor[: len(planes)]
+    filled.copy_(planes)
     if dtype == torch.float32:
-        planes = planes.to(torch.float32).div_(65535 if values.dtype == np.float32 else 255)
+        filled.div_(65535 if values.dtype == np.float32 else 255)
         if values.dtype == np.float32:  # Lanczos overshoots at edges; in 8 bits Pillow has clipped it already
-            planes.clamp_(0, 1)
-    return planes.expand(channels, -1, -1).contiguous()
+            filled.clamp_(0, 1)
+    tensor[len(planes) :] = filled[:1]
+    return tensor
 
 
 def _to_picture(values: NDArray[Any], mode: str) -> Image.Image:
@@ -1037,6 +1065,23 @@ def _batch(values: list[Any]) -> Any:  # noqa: ANN401 - a tensor or a list
     kinds = {(value.shape, value.dtype) if isinstance(value, torch.Tensor) else None for value in values}
     # In a worker, the loader's own function stacks in memory that both processes share.
     return default_collate(values) if len(kinds) == 1 and None not in kinds else values
+
+
+# --- Memory of a loader's workers
+
+
+@functools.cache
+def _settle(*, is_worker: bool) -> None:
+    """Have a loader's worker keep what it frees, in which the next batch then lies.
+
+    The C library hands large pieces back to the system at once, and fresh pages cost more than what is
+    written to them. A process of the user's own is left as it is.
+    """
+    if is_worker and sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # of a C library other than that of GNU
+            adjust = ctypes.CDLL(None).mallopt
+            adjust(_TRIM_THRESHOLD, _KEPT_MEMORY)
+            adjust(_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
 
 
 # --- Arguments

@@ -5,6 +5,7 @@ import builtins
 import inspect
 import json
 import pickle
+import shutil
 import sys
 import tracemalloc
 from collections.abc import Sequence
@@ -633,9 +634,29 @@ def test_a_pickled_dataset_is_the_same_dataset(collection: Path) -> None:
     assert again.row(8) == pictures.row(8)
 
 
-def test_columns_that_no_item_needs_are_not_held(collection: Path) -> None:
-    for fields, held in ((("img",), False), (("img", "report"), True)):
-        assert (b"No change." in pickle.dumps(MaCheXDataset(collection, fields=fields))) is held
+def test_what_fields_consist_of_is_read_where_a_pickle_arrives(tmp_path: Path) -> None:
+    folder = compose(tmp_path / "openi", range(3), extra={"report": ["No change."] * 3})
+    pictures = ChestXrayDataset(folder, fields=("img", "report"))
+    travels = pickle.dumps(pictures)
+    assert b"No change." not in travels
+    again, hidden = pickle.loads(travels), tmp_path / "hidden"  # noqa: S301 - our own
+    (folder / "index.parquet").rename(hidden)
+    assert pictures[2]["report"] == "No change."
+    with pytest.raises(RuntimeError, match="has changed"):  # to index.json, which has no reports here
+        again[2]
+    hidden.rename(folder / "index.parquet")
+    assert again[2]["report"] == "No change."
+    shutil.rmtree(folder)
+    compose(folder, range(1, 4), extra={"report": ["Another."] * 3})
+    with pytest.raises(RuntimeError, match="has changed"):
+        pickle.loads(travels)[2]  # noqa: S301 - our own
+
+
+def test_what_fields_consist_of_travels_with_an_index_of_json(tmp_path: Path) -> None:
+    folder = compose_legacy(tmp_path / "mimic", labelled=True)
+    travels = pickle.dumps(ChestXrayDataset(folder, fields=("img", "report")))
+    (folder / "index.json").unlink()
+    assert pickle.loads(travels)[0]["report"] == "No change."  # noqa: S301 - our own
 
 
 def test_a_pickled_dataset_keeps_its_filters(folder: Path) -> None:

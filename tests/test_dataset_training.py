@@ -1,11 +1,13 @@
 """Reading in training: files that are damaged, processes, and chance."""
 
 import pickle
+import platform
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pytest
 import torch
@@ -137,6 +139,29 @@ def test_items_are_equal_under_any_number_of_workers(tmp_path: Path, workers: in
         assert [item["key"], item["age"]] == [expected["key"], expected["age"]]
         assert np.array_equal(item["img"], expected["img"])
         assert torch.equal(item["labels"].nan_to_num(9), expected["labels"].nan_to_num(9))
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has no mallopt")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_only_a_worker_keeps_the_memory_that_it_frees(tmp_path: Path, workers: int) -> None:
+    compose(tmp_path / "brax", range(2))
+    loader: DataLoader[Any] = DataLoader(
+        MaCheXDataset(tmp_path, kept_after_freeing),
+        collate_fn=list,
+        num_workers=workers,
+        multiprocessing_context="spawn" if workers else None,
+    )
+    kept, _ = (batch[0]["img"] for batch in loader)
+    assert (kept > 20e6) == bool(workers)
+
+
+def kept_after_freeing(image: Image.Image) -> int:
+    """Take 40 MB, free them, and give by how many bytes this process is larger then."""
+    process = psutil.Process()
+    before = process.memory_info().rss
+    pieces = [b"x" * 4_000_000 + bytes([number]) for number in range(10)]
+    del pieces
+    return process.memory_info().rss - before
 
 
 def test_a_pickle_has_few_bytes_a_picture(tmp_path: Path) -> None:
