@@ -47,7 +47,7 @@ try:
 except ImportError:
     simplejpeg = None
 
-__all__ = ["ChestXrayDataset", "ImageError", "MaCheXDataset", "collate"]
+__all__ = ["ChestXrayDataset", "ImageError", "MaCheXDataset", "MimicT2IDataset", "collate"]
 
 # "PA or AP" is a frontal film of which the release says no more.
 _FRONTAL = ("PA", "AP", "AP supine", "PA or AP")
@@ -525,6 +525,42 @@ class MaCheXDataset(_Pictures):
         super().__init__(collection, folders, which, form)
 
 
+class MimicT2IDataset(ChestXrayDataset):
+    """The films of MIMIC-CXR-JPG with their reports, under the name and in the form of cheff.
+
+    An item is ``{"img": ..., "caption": text}``: the picture as everywhere, and the report as the public
+    MaCheX cut it, empty where there is none. cheff's training script asks for this class beside
+    `MaCheXDataset`; ``ChestXrayDataset(folder, fields=("img", "report"))`` gives the same and takes filters.
+
+    Parameters
+    ----------
+    root : path
+        The collection.
+    transforms : callable, optional
+        As for `MaCheXDataset`.
+
+    Raises
+    ------
+    FileNotFoundError
+        The collection has no folder ``mimic`` with an index.
+
+    Examples
+    --------
+    >>> MimicT2IDataset("machex_dataset")[0]["caption"]
+    'Nothing was invented for this film.'
+    """
+
+    def __init__(
+        self, root: str | PathLike[str], transforms: Callable[[Image.Image], Any] | None = None
+    ) -> None:
+        super().__init__(Path(root) / "mimic", transforms, fields=("img", "report"))
+
+    def __getitem__(self, item: SupportsIndex) -> dict[str, Any]:
+        """Give picture and caption of an item."""
+        found = super().__getitem__(item)
+        return {"img": found["img"], "caption": found["report"] or ""}
+
+
 # --- Which rows, and what an item is made of
 
 
@@ -963,6 +999,8 @@ def _to_tensor(values: NDArray[Any], channels: int, dtype: torch.dtype) -> torch
         values = _to_8_bit(values)
     planes = torch.from_numpy(values)
     planes = planes.permute(2, 0, 1) if planes.ndim == 3 else planes[None]
+    if dtype == torch.uint8 and channels == len(planes):
+        return planes.contiguous()
     # Of NumPy, which asks for large pages: a fresh page costs more than what is written to it.
     memory = np.empty((channels, *planes.shape[1:]), _NUMPY_DTYPES[dtype])
     tensor = torch.from_numpy(memory)

@@ -727,7 +727,8 @@ def test_cut_files_are_never_tolerated() -> None:
 
 def test_the_public_names() -> None:
     assert issubclass(ImageError, OSError)
-    assert sorted(dataset.__all__) == ["ChestXrayDataset", "ImageError", "MaCheXDataset", "collate"]
+    names = ["ChestXrayDataset", "ImageError", "MaCheXDataset", "MimicT2IDataset", "collate"]
+    assert sorted(dataset.__all__) == names
     for name in dataset.__all__:
         assert getattr(dataset, name).__doc__
     common = ["root", "transforms", "split", "view", "folds", "where", "size", "channels", "fields"]

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch.utils.data import ConcatDataset, Dataset
 
-from dataset import ChestXrayDataset, MaCheXDataset
+from dataset import ChestXrayDataset, MaCheXDataset, MimicT2IDataset
 
 
 def to_tensor(image: Image.Image) -> torch.Tensor:
@@ -55,6 +55,17 @@ def test_both_readers_give_the_same_items(demo: Path) -> None:
         assert len(public) == len(ours)
         for item in range(len(public)):
             assert torch.equal(public[item]["img"], ours[item]["img"])
+
+
+def test_captions_of_cheff(demo: Path) -> None:
+    folder = demo / "machex_dataset/mimic"
+    captioned, public = MimicT2IDataset(demo / "machex_dataset", to_tensor), PublicReader(str(folder))
+    reports = [entry["report"] for entry in public.entries]
+    assert [item["caption"] for item in captioned] == reports
+    assert len({*reports, ""}) > 2
+    for place, item in enumerate(captioned):
+        assert list(item) == ["img", "caption"]
+        assert torch.equal(item["img"], public[place]["img"])
 
 
 def test_index_fields_of_the_public_machex(demo: Path) -> None:
