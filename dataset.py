@@ -17,12 +17,14 @@ import bisect
 import contextlib
 import ctypes
 import difflib
+import errno
 import functools
 import io
 import itertools
 import json
 import math
 import operator
+import os
 import struct
 import sys
 import warnings
@@ -39,7 +41,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch.utils.data import Dataset, default_collate, get_worker_info
 
 try:
@@ -83,6 +85,7 @@ _TERM_PREFIX, _NO_TERMS = "label_", ("label_kind", "label_conflicts")
 # Stands for null among the values of terms, which are 1, 0 and -1.
 _UNKNOWN = 2
 _UNCERTAIN = {"keep": -1.0, "ignore": math.nan, "zeros": 0.0, "ones": 1.0}
+_WRITES_THE_REST = "`python machex.py -c config.yml` writes what is not there."
 # For an index that lacks a column.
 _REMEDY = "`python machex.py index` writes it anew; what the public MaCheX made must be composed anew."
 
@@ -102,9 +105,11 @@ _MOST_SKIPPED = 100
 
 # What Pillow and simplejpeg raise for damaged files; a missing or unreadable one is an OSError.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
+# Errors of the system that say nothing about a file: this process has too much open, or no memory.
+_NOT_OF_THE_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 # Parameters of mallopt(3), and their values in bytes.
-_TRIM_THRESHOLD, _KEPT_MEMORY = -1, 1 << 30
+_TRIM_THRESHOLD, _KEPT_MEMORY = -1, 512 << 20
 _MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD = -3, 32 << 20
 
 _Where: TypeAlias = pc.Expression | Callable[[pa.Table], Any]
@@ -146,25 +151,27 @@ class _Pictures(Dataset[dict[str, Any]]):
 
     def __init__(self, root: Path, folders: Sequence[Path], which: "_Which", form: "_Form") -> None:
         self.root, self._form = root, form
-        self.transforms, self.size, self.channels = form.transforms, form.size, form.channels
-        self.fields, self.label_names = form.fields, form.terms
+        self.transforms, self.label_names = form.transforms, form.terms
         self._indexes = [_Index(folder, form.stored, which, form.terms) for folder in folders]
         self._number()
         columns = {name for index in self._indexes for name in index.columns}
-        _check_names("fields", self.fields, sorted(columns | _made(columns, form.terms)))
+        _check_names("fields", form.fields, sorted(columns | _made(columns, form.terms)))
         for index in self._indexes if form.needs_sizes else ():
             _check_sizes(index.folder, index.columns)
         if which.callable is not None:
             self._choose(which.callable)
-        # A byte for each item, seen by all workers: each counts for all, and none is counted twice.
-        self._skipped = torch.zeros(len(self) if form.skips else 0, dtype=torch.uint8)
+        # A byte for each item, seen by all workers: each counts for all, and none is counted twice. Of NumPy,
+        # which no default device of PyTorch moves elsewhere.
+        with torch.inference_mode(mode=False):
+            self._skipped = torch.from_numpy(np.zeros(len(self) if form.skips else 0, np.uint8))
         self._share()
 
     def __len__(self) -> int:
         return self._ends[-1]
 
     def __getitem__(self, item: SupportsIndex) -> dict[str, Any]:
-        _settle(is_worker=get_worker_info() is not None)
+        if get_worker_info() is not None:
+            _keep_freed_memory()
         number = self._checked(item)
         return self._readable(number) if self._form.skips else self._item(number)
 
@@ -299,7 +306,7 @@ class _Pictures(Dataset[dict[str, Any]]):
 
     def _item(self, number: int) -> dict[str, Any]:
         index, place = self._locate(number)
-        return {name: self._value(index, place, name) for name in self.fields}
+        return {name: self._value(index, place, name) for name in self._form.fields}
 
     def _readable(self, number: int) -> dict[str, Any]:
         """Give the item, or the next one that can be read, the first after the last."""
@@ -318,26 +325,33 @@ class _Pictures(Dataset[dict[str, Any]]):
             return self._image(index, place)
         if name == "labels" and self.label_names:
             return torch.from_numpy(self._form.states[index.labels[place]])
-        if name == "boxes":
-            return _resized_boxes(index.value(place, name), index.size(place), self.size)
-        if name == "mask":
-            return _resized_mask(index.value(place, "masks"), index.size(place), self.size)
+        if name in ("boxes", "mask"):
+            return self._drawing(index, place, name)
         return index.value(place, name)
+
+    def _drawing(self, index: "_Index", place: int, name: str) -> Any:  # noqa: ANN401 - a list or a tensor
+        resized, column = (_resized_boxes, name) if name == "boxes" else (_resized_mask, "masks")
+        try:
+            return resized(index.value(place, column), index.size(place), self._form.size)
+        except (TypeError, ValueError, KeyError) as error:
+            raise ValueError(f"{index.describe(place)}: {column} of the index: {error}. {_REMEDY}") from error
 
     def _image(self, index: "_Index", place: int) -> Any:  # noqa: ANN401 - a tensor, or whatever transforms gives
         # What this project composes is grey in every format; the public MaCheX may have kept colours.
-        mode = "RGB" if self.channels == 3 and index.may_have_colour else "L"
+        mode = "RGB" if self._form.channels == 3 and index.may_have_colour else "L"
         file = index.file(place)
         try:
             # The one time that a file is opened: on network storage that is what takes longest.
             with open(file, "rb", buffering=0) as opened:  # noqa: PTH123 - a Path for each item takes as long
                 data = opened.readall()
-            values = _decode(data, mode, self.size)
+            values = _decode(data, mode, self._form.size)
         except _DAMAGE as error:
+            if getattr(error, "errno", None) in _NOT_OF_THE_FILE:
+                raise
             raise ImageError(index.complaint(place, error)) from error
         if self.transforms is None:
-            return _to_tensor(values, self.channels, self._form.dtype)
-        return self.transforms(_to_picture(values, "RGB" if self.channels == 3 else "L"))
+            return _to_tensor(values, self._form.channels, self._form.dtype)
+        return self.transforms(_to_picture(values, "RGB" if self._form.channels == 3 else "L"))
 
 
 class ChestXrayDataset(_Pictures):
@@ -386,7 +400,7 @@ class ChestXrayDataset(_Pictures):
         dtype: torch.dtype | str = torch.float32,
         on_error: str = "raise",
     ) -> None:
-        folder = Path(root).absolute()
+        folder = _absolute(root)
         if not _has_index(folder):
             raise FileNotFoundError(_no_index(folder, _dataset_folders(folder)))
         which = _Which(split, view, folds, where)
@@ -512,7 +526,7 @@ class MaCheXDataset(_Pictures):
         dtype: torch.dtype | str = torch.float32,
         on_error: str = "raise",
     ) -> None:
-        collection = Path(root).absolute()
+        collection = _absolute(root)
         folders = _dataset_folders(collection)
         if not folders:
             raise FileNotFoundError(_no_collection(collection))
@@ -616,21 +630,22 @@ class _Form:
         dtype: torch.dtype | str,
         on_error: str,
     ) -> None:
-        if channels not in (1, 3):
+        if not _is_whole(channels) or channels not in (1, 3):
             raise ValueError(f"channels={channels!r}: allowed are 1 and 3")
-        if size is not None and (not isinstance(size, int) or size < 1):
+        if size is not None and (not _is_whole(size) or size < 1):
             raise ValueError(f"size={size!r}: allowed are None and whole numbers from 1")
-        if dtype not in _DTYPES:
+        if not isinstance(dtype, str | torch.dtype) or dtype not in _DTYPES:
             raise ValueError(f"dtype={dtype!r}: allowed are torch.float32 and torch.uint8, and their names")
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error={on_error!r}: allowed are raise and skip")
-        self.transforms, self.size, self.channels = transforms, size, channels
+        self.transforms, self.channels = transforms, int(channels)
+        self.size = None if size is None else int(size)
         self.dtype, self.skips = _DTYPES[dtype], on_error == "skip"
         if transforms is not None and self.dtype != torch.float32:
             raise ValueError(f"dtype={dtype!r} with transforms: what they return becomes the item, as it is")
         self.terms = () if labels is None else _terms(labels)
         self.states = _states(uncertain, has_labels=labels is not None)
-        self.fields = _names(fields)
+        self.fields = list(dict.fromkeys(_names(fields)))
         if self.terms and "labels" not in self.fields:
             self.fields.append("labels")
 
@@ -689,6 +704,7 @@ class _Index:
 
     def __init__(self, folder: Path, stored: Iterable[str], which: _Which, terms: Sequence[str]) -> None:
         self.folder = folder
+        self._stamp = _stamp(folder)
         # Joined once: a Path for each item takes as long as reading a small file.
         self._place = str(folder / "_")[:-1]
         self.may_have_colour = not (folder / "index.parquet").is_file()
@@ -697,12 +713,15 @@ class _Index:
         # To read it from index.json again, for the message about a damaged file, takes seconds.
         held = {*stored, "key"} if self.may_have_colour else set(stored)
         of_terms = [f"{_TERM_PREFIX}{term}" for term in terms]
+        for name in ("id", "path"):
+            if name not in self.columns:
+                raise ValueError(f"the index of {folder} has no column {name}. {_REMEDY}")
         table = _read(file, {"id", "path", *_COUNTED, *held, *of_terms}, which, folder)
         if terms and len(table):
             _check_terms(folder, terms, self.columns)
         self.ids = table["id"].to_numpy().astype(np.int32)
         # What is left of 00/000000.jpg.
-        self._extensions = _Coded(pc.ascii_ltrim(table["path"], characters="0123456789/"))
+        self._extensions = _Coded(pc.ascii_ltrim(table["path"].cast(pa.string()), characters="0123456789/"))
         self.views, self.splits = (_Coded(_column(table, name)) for name in _COUNTED)
         self.labels = _label_values(table, of_terms)
         self._held: dict[str, pa.Array] | None = _arrays(table, held.intersection(self.columns))
@@ -736,6 +755,7 @@ class _Index:
     def _columns_held(self) -> dict[str, pa.Array]:
         if self._held is None:
             self._held = _arrays(self.table(self._names_held), self._names_held)
+            pa.default_memory_pool().release_unused()
         return self._held
 
     def size(self, place: int) -> tuple[int, int]:
@@ -745,34 +765,41 @@ class _Index:
 
     def row(self, place: int) -> dict[str, Any]:
         if self._whole is None:
+            self._check_unchanged()
             self._whole = _Whole(self.folder, self.ids)
         return {**self._whole.row(place), "file": self.file(place)}
 
     def table(self, wanted: Sequence[str] | None) -> pa.Table:
         """Read these columns (None: all) of the chosen rows, and ``id`` with them."""
+        self._check_unchanged()
         pieces = [
             piece.filter(pa.array(np.isin(piece["id"].to_numpy(), self.ids)))
             for piece in _opened_index(self.folder).pieces(None if wanted is None else {"id", *wanted})
         ]
-        table = pa.concat_tables(pieces)
-        lost = set(self.columns).intersection(wanted or ()).difference(table.column_names)
-        if lost or not np.array_equal(table["id"].to_numpy(), self.ids):
-            raise RuntimeError(_index_changed(self.folder))
-        return table
+        return pa.concat_tables(pieces)
+
+    def _check_unchanged(self) -> None:
+        if _stamp(self.folder) != self._stamp:
+            raise RuntimeError(f"the index of {self.folder} has changed: make the dataset object anew")
 
     def complaint(self, place: int, error: Exception) -> str:
         """Say of a picture that cannot be read which it is, why, and what to do."""
+        reason = getattr(error, "strerror", None) or error
+        if isinstance(error, FileNotFoundError):
+            remedy = "" if self.may_have_colour else f" Compose again: {_WRITES_THE_REST}"
+        elif getattr(error, "errno", None):
+            remedy = " Look after the storage and its permissions."
+        else:
+            remedy = "" if self.may_have_colour else f" Delete it and compose again: {_WRITES_THE_REST}"
+        return f"{self.describe(place)}: cannot read {self.file(place)}: {reason}.{remedy}"
+
+    def describe(self, place: int) -> str:
+        """Name a picture in a message."""
         key = None
         with contextlib.suppress(ValueError, RuntimeError):  # of an index that is gone or another by now
             is_held = "key" in self._columns_held()
             key = self.value(place, "key") if is_held else self.table(["key"])["key"][place].as_py()
-        reason = getattr(error, "strerror", None) or error
-        remedy = "Compose again" if isinstance(error, FileNotFoundError) else "Delete it and compose again"
-        return (
-            f"dataset {self.folder.name}, id {self.ids[place]:06d}, key {key}: "
-            f"cannot read {self.file(place)}: {reason}. "
-            f"{remedy}: `python machex.py -c config.yml` writes what is not there."
-        )
+        return f"dataset {self.folder.name}, id {self.ids[place]:06d}, key {key}"
 
 
 class _Whole:
@@ -783,8 +810,6 @@ class _Whole:
         numbers = np.concatenate([piece["id"].to_numpy() for piece in self._file.pieces({"id"})])
         order = np.argsort(numbers, kind="stable")
         found = np.searchsorted(numbers, ids, sorter=order)
-        if not len(ids) or found.max() == len(numbers) or not np.array_equal(numbers[order[found]], ids):
-            raise RuntimeError(_index_changed(folder))
         self._places = order[found].astype(np.int32)
         self._groups: dict[int, dict[str, pa.Array | None]] = {}
 
@@ -868,6 +893,15 @@ class _JsonIndex:
         return _rows_of(expression, pyarrow.dataset.dataset(self._table), self._folder)
 
 
+def _stamp(folder: Path) -> tuple[str, int, int] | None:
+    """Give what tells an index from one that was written later; None if there is none."""
+    for name in ("index.parquet", "index.json"):
+        with contextlib.suppress(FileNotFoundError):
+            status = (folder / name).stat()
+            return name, status.st_size, status.st_mtime_ns
+    return None
+
+
 def _opened_index(folder: Path) -> _ParquetIndex | _JsonIndex:
     return _ParquetIndex(folder) if (folder / "index.parquet").is_file() else _JsonIndex(folder)
 
@@ -900,25 +934,31 @@ def _rows_of(expression: pc.Expression, rows: Any, folder: Path) -> NDArray[np.b
     try:
         # As a column: a filter would not tell which rows it lets through.
         found = rows.to_table(columns={"kept": expression})["kept"]
-    except (pa.ArrowException, KeyError, TypeError) as error:
+    except (pa.ArrowException, KeyError, TypeError, OSError) as error:
         raise ValueError(
-            f"where={expression}: {folder} cannot be filtered by it: {str(error).splitlines()[0]}. {_REMEDY}"
+            f"where={expression}: {folder} cannot be filtered by it: {str(error).splitlines()[0]}. "
+            f"Its columns are {', '.join(rows.schema.names)}"
         ) from error
     return _mask_of(found, len(found))
 
 
 def _mask_of(found: Any, rows: int) -> NDArray[np.bool_]:  # noqa: ANN401 - whatever `where` returns
     """Give what `where` found, null as false, as an array of so many rows."""
+    expected = f"where: expected true or false for each of {rows:,} rows, got"
+    if hasattr(found, "sort_index"):  # of pandas, where a row is known by its index and not by its place
+        found = found.sort_index()
+        if not np.array_equal(found.index, np.arange(rows)):
+            raise ValueError(f"{expected} {len(found):,} with an index other than that of table.to_pandas()")
     try:
-        values = found if isinstance(found, pa.Array | pa.ChunkedArray) else pa.array(found, from_pandas=True)
-        kept: NDArray[np.bool_] = np.asarray(pc.fill_null(values.cast(pa.bool_(), safe=True), False))
-        is_mask = pa.types.is_boolean(values.type) or not rows
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise ValueError(f"where: expected true or false for each row, got {type(found).__name__}") from error
-    if not is_mask or len(kept) != rows:
-        raise ValueError(
-            f"where: expected true or false for each of {rows:,} rows, got {len(kept):,} {values.type}"
-        )
+        if not isinstance(found, pa.Array | pa.ChunkedArray):
+            found = pa.array(
+                np.asarray(found) if isinstance(found, torch.Tensor) else found, from_pandas=True
+            )
+        kept: NDArray[np.bool_] = np.asarray(pc.fill_null(found.cast(pa.bool_(), safe=True), False))
+    except (pa.ArrowException, TypeError, ValueError, KeyError) as error:
+        raise ValueError(f"{expected} {type(found).__name__}: {error}") from error
+    if len(kept) != rows or not (pa.types.is_boolean(found.type) or pa.types.is_null(found.type) or not rows):
+        raise ValueError(f"{expected} {len(kept):,} {found.type}")
     return kept
 
 
@@ -956,7 +996,10 @@ def _decode(data: bytes, mode: str, side: int | None) -> NDArray[Any]:
 
 def _decode_jpeg(data: bytes, mode: str, side: int | None) -> NDArray[np.uint8] | None:
     """Decode with simplejpeg, to the same values as Pillow; None for what Pillow should look at."""
-    rows, columns, colours, _ = simplejpeg.decode_jpeg_header(data)
+    try:
+        rows, columns, colours, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:  # also for sound ones whose chroma has an unusual size
+        return None
     if colours not in ("Gray", "YCbCr") or rows * columns > (Image.MAX_IMAGE_PIXELS or math.inf):
         return None
     target = (columns, rows) if side is None else _fit((columns, rows), side)
@@ -977,7 +1020,12 @@ def _decode_jpeg(data: bytes, mode: str, side: int | None) -> NDArray[np.uint8] 
 
 
 def _decode_with_pillow(data: bytes, mode: str, side: int | None) -> NDArray[Any]:
-    with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+    try:
+        opened = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
+    except UnidentifiedImageError as error:
+        found = f"{len(data):,} bytes that begin with {data[:8]!r}"
+        raise ValueError(f"expected a JPEG or PNG file with a whole header, found {found}") from error
+    with opened as image:
         target = image.size if side is None else _fit(image.size, side)
         image.draft(mode, target)  # JPEG only: leaves chroma out, and the detail that is not needed
         image.load()
@@ -1109,13 +1157,13 @@ def _batch(values: list[Any]) -> Any:  # noqa: ANN401 - a tensor or a list
 
 
 @functools.cache
-def _settle(*, is_worker: bool) -> None:
-    """Have a loader's worker keep what it frees, in which the next batch then lies.
+def _keep_freed_memory() -> None:
+    """Have this process, a loader's worker, keep what it frees: the next batch then lies there.
 
     The C library hands large pieces back to the system at once, and fresh pages cost more than what is
-    written to them. A process of the user's own is left as it is.
+    written to them.
     """
-    if is_worker and sys.platform == "linux":
+    if sys.platform == "linux":
         with contextlib.suppress(AttributeError):  # of a C library other than that of GNU
             adjust = ctypes.CDLL(None).mallopt
             adjust(_TRIM_THRESHOLD, _KEPT_MEMORY)
@@ -1123,6 +1171,10 @@ def _settle(*, is_worker: bool) -> None:
 
 
 # --- Arguments
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _names(value: str | Sequence[str]) -> list[str]:
@@ -1139,7 +1191,8 @@ def _check_sizes(folder: Path, columns: Sequence[str]) -> None:
 def _check_names(argument: str, names: Sequence[str], allowed: Sequence[str]) -> None:
     unknown = [name for name in names if name not in allowed]
     if unknown or not names:
-        raise ValueError(f"{argument}: unknown {unknown}; allowed are one or more of {', '.join(allowed)}")
+        found = f"unknown {unknown}" if unknown else "none given"
+        raise ValueError(f"{argument}: {found}; allowed are one or more of {', '.join(allowed)}")
 
 
 def _allowed_values(
@@ -1166,10 +1219,7 @@ def _kept_values(
 
 def _fold_numbers(folds: int | Iterable[int]) -> list[int]:
     numbers = list(folds) if isinstance(folds, Iterable) else [folds]
-    are_folds = all(
-        isinstance(each, int | np.integer) and not isinstance(each, bool) and 0 <= each <= 9
-        for each in numbers
-    )
+    are_folds = all(_is_whole(each) and 0 <= each <= 9 for each in numbers)
     if not numbers or not are_folds or len(set(numbers)) < len(numbers):
         raise ValueError(f"folds: {numbers}; allowed are one or more of 0 to 9, each once, as in range(9)")
     return numbers
@@ -1207,7 +1257,7 @@ def _suggestion(unknown: Sequence[str], known: Sequence[str]) -> str:
 
 def _states(uncertain: str, *, has_labels: bool) -> NDArray[np.float32]:
     """Give an item's values for 0, 1, `_UNKNOWN`, and -1, which is the last."""
-    if uncertain not in _UNCERTAIN:
+    if not isinstance(uncertain, str) or uncertain not in _UNCERTAIN:
         raise ValueError(f"uncertain={uncertain!r}: allowed are {', '.join(_UNCERTAIN)}")
     if uncertain != "keep" and not has_labels:
         raise ValueError(f"uncertain={uncertain!r} without labels: give them too, as in labels='chexpert'")
@@ -1215,6 +1265,11 @@ def _states(uncertain: str, *, has_labels: bool) -> NDArray[np.float32]:
 
 
 # --- Places and messages
+
+
+def _absolute(root: str | PathLike[str]) -> Path:
+    # Not resolve: a link may point elsewhere when the collection has moved.
+    return Path(os.path.abspath(root))  # noqa: PTH100 - leaves no dots, as Path.absolute does
 
 
 def _has_index(folder: Path) -> bool:
@@ -1246,10 +1301,6 @@ def _no_collection(root: Path) -> str:
         f"{root} has no folder with an index.parquet or index.json: expected MACHEX_PATH of the "
         "configuration. `python machex.py -c config.yml` composes a collection there."
     )
-
-
-def _index_changed(folder: Path) -> str:
-    return f"the index of {folder} has changed: make the dataset object anew"
 
 
 def _counted(counts: dict[str, int]) -> str:

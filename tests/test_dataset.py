@@ -587,7 +587,9 @@ def test_a_damaged_picture_is_named(
 def test_other_formats_under_the_name_of_a_picture_are_refused(tmp_path: Path) -> None:
     folder = compose(tmp_path / "siim", [7])
     Image.fromarray(grey(7)).save(folder / "00/000007.jpg", format="BMP")
-    with pytest.raises(ImageError):
+    with pytest.raises(
+        ImageError, match=r"expected a JPEG or PNG file .*, found [\d,]+ bytes that begin with b'BM"
+    ):
         ChestXrayDataset(folder)[0]
 
 

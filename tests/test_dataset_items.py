@@ -162,7 +162,15 @@ def test_whole_numbers_keep_colours(tmp_path: Path) -> None:
         ({"dtype": torch.float16}, r"dtype=torch\.float16: allowed are torch\.float32 and torch\.uint8"),
         ({"dtype": "int8"}, "dtype='int8': allowed"),
         ({"dtype": "uint8", "transforms": np.asarray}, "dtype='uint8' with transforms"),
+        ({"dtype": ["uint8"]}, r"dtype=\['uint8'\]: allowed"),
         ({"on_error": "ignore"}, "on_error='ignore': allowed are raise and skip"),
+        ({"channels": True}, "channels=True: allowed are 1 and 3"),
+        ({"channels": 3.0}, r"channels=3\.0: allowed are 1 and 3"),
+        ({"size": True}, "size=True: allowed are None and whole numbers from 1"),
+        ({"size": 2.5}, r"size=2\.5: allowed"),
+        ({"uncertain": ["ones"]}, r"uncertain=\['ones'\]: allowed"),
+        ({"fields": ()}, "fields: none given; allowed are one or more of age"),
+        ({"view": []}, "view: none given; allowed are one or more of PA|frontal"),
     ],
 )
 def test_choices_that_are_not_there_are_refused(regions: Path, choice: dict[str, Any], message: str) -> None:
@@ -191,6 +199,46 @@ def test_pictures_are_the_same_without_the_fast_decoder(
     monkeypatch.setattr(dataset, "simplejpeg", None)
     slow = [item["img"] for item in ChestXrayDataset(folder, **options)]
     assert all(map(torch.equal, fast, slow))
+
+
+@pytest.mark.parametrize("shape", [(130, 32), (32, 130), (1, 90), (257, 255)])
+@pytest.mark.parametrize("size", [1, 16, 40, 64, 65, 129])
+def test_long_pictures_are_the_same_without_the_fast_decoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int], size: int
+) -> None:
+    folder = compose(tmp_path / "brax", [0])
+    Image.fromarray(grey(0, shape)).save(folder / "00/000000.jpg", quality=95)
+    fast = ChestXrayDataset(folder, size=size)[0]["img"]
+    monkeypatch.setattr(dataset, "simplejpeg", None)
+    assert torch.equal(fast, ChestXrayDataset(folder, size=size)[0]["img"])
+    assert max(fast.shape[1:]) == size
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers(regions: Path) -> None:
+    pictures = ChestXrayDataset(regions, size=np.int64(48), channels=np.int8(1), fields=("img", "img"))  # type: ignore[arg-type]
+    assert pictures[0]["img"].shape == (1, 48, 32)
+
+
+def test_chroma_of_unusual_size_is_left_to_pillow(tmp_path: Path) -> None:
+    folder = compose_legacy(tmp_path / "brax", [0])
+    file = folder / "00/000000.jpg"
+    Image.fromarray(grey(0)).convert("RGB").save(file, quality=95, subsampling="4:2:0")
+    data = bytearray(file.read_bytes())
+    frame = data.index(b"\xff\xc0")
+    assert data[frame + 11] == 0x22  # sampling of luma; the second component follows three bytes later
+    data[frame + 14] = 0x21
+    file.write_bytes(data)
+    with Image.open(file) as image:
+        image.load()  # whatever the picture is now, it can be read
+        expected = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    assert np.array_equal(ChestXrayDataset(folder, dtype="uint8")[0]["img"].numpy(), expected)
+
+
+def test_pictures_of_too_many_pixels_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = compose(tmp_path / "brax", [0])
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 48 * 48 // 3)
+    with pytest.raises(ImageError, match="decompression bomb"):
+        ChestXrayDataset(folder)[0]
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "RGB"])
@@ -243,6 +291,12 @@ def test_boxes_follow_the_size(regions: Path) -> None:
     assert pictures[0]["boxes"] == []
     assert pictures[2]["boxes"] is None
     assert pictures.row(1)["boxes"] == BOXES[1]
+    # Rounded to whole pixels, 13 x 9 have a scale for each direction.
+    (_, scaled) = ChestXrayDataset(regions, size=13, fields="boxes")[1]["boxes"]
+    assert scaled["outline"] == [
+        at * scale for at, scale in zip(range(1, 7), (9 / 64, 13 / 96) * 3, strict=True)
+    ]
+    assert (scaled["width"], scaled["height"]) == (9, 13)
 
 
 def test_a_mask_is_all_masks_in_one(regions: Path) -> None:
@@ -259,8 +313,8 @@ def test_a_mask_is_all_masks_in_one(regions: Path) -> None:
 def test_a_mask_lies_on_its_picture(regions: Path, size: int) -> None:
     item = ChestXrayDataset(regions, size=size, fields=("img", "mask"))[1]
     assert item["mask"].shape[1:] == item["img"].shape[1:]
-    smooth = Image.fromarray(drawn(0) * 255).resize(tuple(item["img"].shape[:0:-1]), Image.Resampling.BOX)
-    assert (item["mask"][0].numpy() != (np.asarray(smooth) > 127)).mean() < 0.07
+    nearest = Image.fromarray(drawn(0)).resize(tuple(item["img"].shape[:0:-1]), Image.Resampling.NEAREST)
+    assert np.array_equal(item["mask"][0].numpy(), np.asarray(nearest).astype(bool))
 
 
 @given(
@@ -278,6 +332,16 @@ def test_regions_need_the_sizes_of_the_pictures(tmp_path: Path) -> None:
     assert ChestXrayDataset(folder, fields="boxes")[0]["boxes"] == BOXES[1]
     with pytest.raises(ValueError, match=r"siim cannot give boxes .*no sizes\. `python machex\.py index`"):
         ChestXrayDataset(folder, fields="boxes", size=20)
+
+
+@pytest.mark.parametrize("change", [{"runs": "zz"}, {"rows": None}])
+def test_a_mask_that_does_not_fit_is_named(regions: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    folder = compose(tmp_path / "siim", [0], shape=SHAPE)
+    mask = {"label": "x", "rows": 96, "columns": 64, "runs": runs_of(drawn(0)), "labeller": None, **change}
+    sizes = {"rows": pa.array([96], pa.int64()), "columns": pa.array([64], pa.int64())}
+    add_columns(folder, {**sizes, "masks": pa.array([[mask]], pa.list_(MASK))})
+    with pytest.raises(ValueError, match=r"dataset siim, id 000000, key .*: masks of the index: .*index"):
+        ChestXrayDataset(folder, fields="mask", on_error="skip")[0]
 
 
 def test_masks_where_one_dataset_has_none(regions: Path, tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """Reading in training: files that are damaged, processes, and chance."""
 
+import copy
+import errno
+import os
 import pickle
 import platform
 import warnings
@@ -14,6 +17,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, RandomSampler, random_split
 
+import dataset
 from dataset import ChestXrayDataset, ImageError, MaCheXDataset, collate
 from tests.test_dataset import compose, compose_legacy
 from tests.test_dataset_labels import add_columns, compose_labelled
@@ -92,6 +96,78 @@ def test_a_storage_that_is_gone_is_an_error(tmp_path: Path) -> None:
         ),
     ):
         pictures[1]
+
+
+def test_a_hundred_in_a_row_are_enough(tmp_path: Path) -> None:
+    folder = compose(tmp_path / "brax", range(102))
+    for file in sorted((folder / "00").iterdir())[:100]:
+        file.unlink()
+    pictures = ChestXrayDataset(folder, on_error="skip", fields=("img", "id"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert pictures[1]["id"] == 100
+        with pytest.raises(ImageError, match="100 items in a row cannot be read"):
+            pictures[0]
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.EACCES, "Look after the storage and its permissions"), (errno.EIO, "Look after the storage")],
+)
+def test_a_storage_that_fails_is_not_a_damaged_file(
+    damaged: Path, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
+) -> None:
+    fail_to_open(monkeypatch, number)
+    with pytest.raises(ImageError, match=remedy) as caught:
+        MaCheXDataset(damaged)[0]
+    assert "Delete" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM])
+def test_what_this_process_lacks_is_not_an_error_of_a_file(
+    damaged: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    pictures = MaCheXDataset(damaged, on_error="skip")
+    fail_to_open(monkeypatch, number)
+    with pytest.raises(OSError, match=os.strerror(number)) as caught:
+        pictures[0]
+    assert not isinstance(caught.value, ImageError)
+    assert pictures.skipped == []
+
+
+def fail_to_open(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def fail(*arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as of open
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(dataset, "open", fail, raising=False)
+
+
+def test_a_collection_of_the_public_machex_is_not_composed_again(tmp_path: Path) -> None:
+    folder = compose_legacy(tmp_path / "mimic", [0])
+    (folder / "00/000000.jpg").unlink()
+    with pytest.raises(ImageError, match=r"No such file or directory\.$"):
+        ChestXrayDataset(folder)[0]
+
+
+def test_what_pytorch_is_set_to_does_not_matter(damaged: Path) -> None:
+    expected = MaCheXDataset(damaged)[0]["img"]
+    with torch.inference_mode():
+        pictures = MaCheXDataset(damaged, on_error="skip")
+    with torch.device("meta"):
+        others = MaCheXDataset(damaged, on_error="skip")
+        assert torch.equal(others[0]["img"], expected)
+    for each in (pictures, others):
+        with pytest.warns(RuntimeWarning, match="skipped"):
+            each[2]
+        assert each.skipped == [2, 3]
+
+
+def test_a_copy_counts_for_its_own_workers(damaged: Path) -> None:
+    pictures = copy.deepcopy(MaCheXDataset(damaged, on_error="skip"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        list(DataLoader(pictures, num_workers=1, multiprocessing_context="fork"))
+    assert pictures.skipped == [2, 3, 9]
 
 
 def test_errors_of_others_are_not_skipped(damaged: Path) -> None:

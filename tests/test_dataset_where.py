@@ -145,6 +145,34 @@ def test_a_function_sees_the_whole_collection_as_the_other_arguments_choose_it(c
     assert table.equals(MaCheXDataset(collection, view="frontal").table)
 
 
+def youngest_of_each_patient(table: pa.Table) -> Any:  # noqa: ANN401 - of pandas
+    """Choose in another order than that of the rows."""
+    return ~table.to_pandas().sort_values("age", ascending=False).duplicated("patient_id")
+
+
+def test_a_series_is_told_by_its_index_and_not_by_its_order(collection: Path) -> None:
+    pictures = MaCheXDataset(collection, where=youngest_of_each_patient)
+    frame = frame_of(collection)
+    expected = frame.sort_values("age", ascending=False).drop_duplicates("patient_id").sort_index()
+    assert pictures.columns(["dataset", "id"]).to_pylist() == expected[["dataset", "id"]].to_dict("records")
+    assert len(set(pictures.columns("id")["id"].to_pylist())) > 3
+
+
+@pytest.mark.parametrize(
+    "convert", [list, np.asarray, pa.array, torch.tensor, lambda kept: pa.chunked_array([kept[:1], kept[1:]])]
+)
+def test_true_and_false_come_in_many_kinds(collection: Path, convert: Any) -> None:  # noqa: ANN401
+    kept = [number % 3 == 0 for number in range(7)]
+    pictures = MaCheXDataset(collection, datasets="brax", where=lambda table: convert(kept))
+    assert pictures.columns("id")["id"].to_pylist() == [0, 3, 6]
+
+
+def test_null_is_false(collection: Path) -> None:
+    assert len(MaCheXDataset(collection, where=lambda table: [None] * len(table))) == 0
+    assert len(MaCheXDataset(collection, where=pc.scalar(None))) == 0
+    assert len(MaCheXDataset(collection, datasets="brax", where=lambda table: [True] + [None] * 6)) == 1
+
+
 @pytest.mark.parametrize(
     ("where", "message"),
     [
@@ -152,7 +180,15 @@ def test_a_function_sees_the_whole_collection_as_the_other_arguments_choose_it(c
         (pc.field("age") + 1, "expected true or false for each"),
         (lambda table: [True], "expected true or false for each of 137 rows, got 1"),
         (lambda table: table["age"], "expected true or false for each of 137 rows"),
-        (lambda table: None, "expected true or false for each row, got NoneType"),
+        (lambda table: None, "expected true or false for each of 137 rows, got NoneType"),
+        (lambda table: table.to_pandas()[["age"]] > 3, "got DataFrame"),
+        (lambda table: np.ones((137, 1), bool), "got ndarray: only handle 1-dimensional arrays"),
+        (
+            lambda table: table.to_pandas().set_index("key")["age"] > 3,
+            r"got 137 with an index other than that of table\.to_pandas\(\)",
+        ),
+        (lambda table: (table.to_pandas()["age"] > 3)[:5], "got 5 with an index other"),
+        (pc.field("key") == 3, "brax cannot be filtered by it: .*Its columns are .*age"),
         ("age > 3", r"where='age > 3': allowed are a pyarrow expression and a function"),
     ],
 )
@@ -165,7 +201,7 @@ def test_conditions_of_a_legacy_collection(tmp_path: Path) -> None:
     folder = compose_legacy(tmp_path / "mimic", labelled=True)
     assert len(ChestXrayDataset(folder, where=pc.field("id") > 0)) == 2
     assert len(ChestXrayDataset(folder, where=lambda table: pc.equal(table["report"], "No change."))) == 3
-    with pytest.raises(ValueError, match=r"mimic cannot be filtered by it: .*`python machex\.py index`"):
+    with pytest.raises(ValueError, match=r"mimic cannot be filtered by it: .*Its columns are path, key"):
         ChestXrayDataset(folder, where=pc.field("age") > 0)
     (folder / "index.json").write_text("{}")
     assert len(ChestXrayDataset(folder, where=pc.field("age") > 0)) == 0
@@ -200,9 +236,11 @@ def test_the_table_notices_that_the_index_was_written_anew(tmp_path: Path) -> No
     folder = compose(tmp_path / "brax", [0, 1, 2])
     pictures = ChestXrayDataset(folder)
     table = pq.read_table(folder / "index.parquet")
-    pq.write_table(table.slice(1), folder / "index.parquet")
-    with pytest.raises(RuntimeError, match="has changed"):
-        _ = pictures.table
+    # Of the same rows in another order: the pictures of the items are no longer those of the index.
+    pq.write_table(table.take([2, 1, 0]), folder / "index.parquet")
+    for call in (lambda: pictures.table, lambda: pictures.columns("key"), lambda: pictures.row(0)):
+        with pytest.raises(RuntimeError, match="has changed: make the dataset object anew"):
+            call()
 
 
 def test_repr_counts_datasets_views_and_splits(collection: Path) -> None:
@@ -216,3 +254,8 @@ def test_repr_counts_datasets_views_and_splits(collection: Path) -> None:
     chosen = frame[frame["split"].eq("val") & frame["view"].eq("AP")]
     line = repr(MaCheXDataset(collection, split="val", view="AP")).splitlines()[1]
     assert line == f"  view: AP {len(chosen)}"
+    by_function = MaCheXDataset(
+        collection,
+        where=lambda table: pc.and_(pc.equal(table["split"], "val"), pc.equal(table["view"], "AP")),
+    )
+    assert repr(by_function).splitlines()[1:] == [line, f"  split: val {len(chosen)}"]
