@@ -47,7 +47,7 @@ def signs_of(seed: int) -> Signs:
         fluid_level=between(0.1, 0.22),
         air_side=side(),
         patch_side=side(),
-        patch=(between(0.32, 0.42), between(-0.32, 0.12), between(0.17, 0.21), between(0.17, 0.24)),
+        patch=(between(0.34, 0.4), between(-0.36, -0.1), between(0.19, 0.23), between(0.2, 0.27)),
     )
 
 
