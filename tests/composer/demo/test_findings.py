@@ -36,7 +36,7 @@ def heart(picture: Film) -> int:
     [
         ("cardiomegaly", "74efcaf84adfa894"),
         ("effusion", "8bce2fe887163856"),
-        ("lung_opacity", "66682cc74e2b5a65"),
+        ("lung_opacity", "6d59cb81bc1482e6"),
         ("pneumothorax", "5543d5c940fc7324"),
     ],
 )
