@@ -15,7 +15,8 @@ from PIL import Image
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit
 
 from composer.demo.carriers import write_dicom, write_jpeg, write_png
-from composer.demo.phantom import Film, film
+from composer.demo.phantom import film
+from composer.demo.shapes import Film
 
 
 @dataclass(frozen=True)

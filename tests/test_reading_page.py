@@ -73,10 +73,19 @@ def test_examples_learn_on_the_demo(demo: Path, name: str) -> None:
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert result.returncode == 0, result.stderr
-    losses = [float(text) for text in re.findall(r"loss ([\d.]+)", result.stdout)]
-    assert losses[-1] < losses[0] / 2
-    right, guessed = map(float, re.findall(r"([\d.]+) of the known labels", result.stdout))
-    assert right > guessed + 0.1
+    rounds = re.findall(r"loss by epoch:((?: [\d.]+)+)", result.stdout)
+    assert len(rounds) == 5
+    for losses in (list(map(float, text.split())) for text in rounds):
+        assert losses[-1] < losses[0] / 2
+    found = dict(re.findall(r"^(\w+) +(\d+ +\d+ +\d+ +\d+ +[\d.]+)$", result.stdout, re.MULTILINE))
+    assert list(found) == ["cardiomegaly", "effusion", "lung_opacity"]
+    # Of seeds 0 to 5 the lowest areas were 0.97, 0.95 and 0.75. A lung opacity is no more often told right
+    # than by guessing: for that the films are too few.
+    for finding, least in (("cardiomegaly", 0.9), ("effusion", 0.85), ("lung_opacity", 0.6)):
+        known, present, right, guessed, area = map(float, found[finding].split())
+        assert guessed == max(present, known - present)
+        assert area > least
+        assert right > guessed or finding == "lung_opacity"
 
 
 def test_the_example_with_lightning_says_what_is_missing(demo: Path) -> None:

@@ -13,13 +13,17 @@ from typing import NamedTuple
 
 from composer.demo.carriers import write_dicom, write_lines, write_png
 from composer.demo.checksums import write_checksums
+from composer.demo.findings import shown, stated
 from composer.demo.layout import Layout
 from composer.demo.phantom import film
+from composer.demo.shapes import Film
 
+_LABELS = (
+    "No Finding,Enlarged Cardiomediastinum,Cardiomegaly,Lung Lesion,Lung Opacity,Edema,Consolidation,"
+    "Pneumonia,Atelectasis,Pneumothorax,Pleural Effusion,Pleural Other,Fracture,Support Devices"
+)
 _COLUMNS = (
-    "DicomPath,PngPath,PatientID,PatientSex,PatientAge,AccessionNumber,StudyDate,No Finding,"
-    "Enlarged Cardiomediastinum,Cardiomegaly,Lung Lesion,Lung Opacity,Edema,Consolidation,Pneumonia,"
-    "Atelectasis,Pneumothorax,Pleural Effusion,Pleural Other,Fracture,Support Devices,ViewPosition,Rows,"
+    f"DicomPath,PngPath,PatientID,PatientSex,PatientAge,AccessionNumber,StudyDate,{_LABELS},ViewPosition,Rows,"
     "Columns,Manufacturer"
 )
 _TABLE = "master_spreadsheet_update.csv"
@@ -35,7 +39,7 @@ class _Study(NamedTuple):
     age: str
     accession: str
     date: str
-    # The 14 cells in the order of the header: one report, one row of labels.
+    # The 14 cells in the order of `_LABELS`: one report, one row of labels.
     labels: str
 
 
@@ -107,27 +111,28 @@ def _dicom_path(image: _Image) -> str:
     return f"Anonymized_DICOMs/{image.path}.dcm"
 
 
-def _picture(image: _Image) -> tuple[int, int, str]:
-    """Return the seed, the rows and the anatomy of an image's film."""
+def _film(image: _Image) -> Film:
     anatomy = {"L": "lateral", "RL": "lateral", "AP": "AP", "AP LLD": "AP"}.get(image.view, "PA")
-    return 9900 + image.number, image.rows, anatomy
+    return film(
+        9900 + image.number,
+        rows=image.rows,
+        columns=_COLUMNS_OF_FILM,
+        view=anatomy,
+        findings=shown("brax", stated(_LABELS, image.study.labels, "BRAX")),
+    )
 
 
 def _write_pngs(folder: Path) -> None:
     for image in (*_IMAGES, _UNLISTED):
-        seed, rows, anatomy = _picture(image)
-        drawn = film(seed, rows=rows, columns=_COLUMNS_OF_FILM, view=anatomy)
-        write_png(folder / _png_path(image), drawn, mode="I;16" if image.is_deep else "L")
+        write_png(folder / _png_path(image), _film(image), mode="I;16" if image.is_deep else "L")
     _litter(folder / "images")
 
 
 def _write_dicoms(folder: Path) -> None:
     for image in (*_IMAGES, _UNLISTED):
-        seed, rows, anatomy = _picture(image)
-        drawn = film(seed, rows=rows, columns=_COLUMNS_OF_FILM, view=anatomy)
         write_dicom(
             folder / _dicom_path(image),
-            drawn,
+            _film(image),
             photometric_interpretation="MONOCHROME1" if image.is_deep else "MONOCHROME2",
             # Some of the table's other views are no valid cells of a header.
             attributes={"ViewPosition": image.view} if image.view in ("PA", "AP") else {},

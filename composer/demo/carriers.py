@@ -24,7 +24,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from composer.demo.phantom import Film
+from composer.demo.shapes import Film
 
 _Levels = NDArray[np.uint8] | NDArray[np.uint16]
 PngMode = Literal["L", "RGB", "RGBA", "P", "I;16"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from composer.demo.carriers import write_jpeg, write_lines
+from composer.demo.findings import shown, stated
 from composer.demo.layout import Layout
 from composer.demo.phantom import film
 from processors.base.masks import union_of_runs
@@ -133,9 +134,11 @@ def _make_chexlocalize(root: Path) -> None:
     # The folder of the validation images has another name than in the main release.
     _write_images({release / image.path.replace("valid/", "val/"): image for image in _VALID})
     write_lines(release / "val_labels.csv", [_HEADER, *map(_row, _VALID)])
-    for number, (path, _) in enumerate(_TEST):
+    for number, (path, cells) in enumerate(_TEST):
         view = "lateral" if path.endswith("_lateral.jpg") else "PA"
-        write_jpeg(release / path, film(2100 + number, rows=344, columns=400, view=view))
+        findings = shown("chexpert", stated(_LABELS, cells, "radiologists"))
+        picture = film(2100 + number, rows=344, columns=400, view=view, findings=findings)
+        write_jpeg(release / path, picture)
     write_lines(
         release / "test_labels.csv", [f"Path,{_LABELS}", *(f"{path},{cells}" for path, cells in _TEST)]
     )
@@ -156,7 +159,8 @@ def _write_images(places: dict[Path, _Image], *, scale: float = 1) -> None:
         number = _IMAGES.index(image)
         view = "lateral" if image.is_lateral else "AP" if image.position == "AP" else "PA"
         rows, columns = round((320 + 8 * number) * scale), round(390 * scale)
-        write_jpeg(path, film(2000 + number, rows=rows, columns=columns, view=view))
+        findings = shown("chexpert", stated(_LABELS, image.labels, "CheXpert"))
+        write_jpeg(path, film(2000 + number, rows=rows, columns=columns, view=view, findings=findings))
 
 
 def _write_tables(folder: Path, *, top: str = "CheXpert-v1.0") -> None:

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from composer.demo.carriers import PngMode, write_lines, write_png
+from composer.demo.findings import shown
 from composer.demo.layout import Layout
-from composer.demo.phantom import Film, film
+from composer.demo.phantom import film
+from composer.demo.shapes import Film
 
 # The commas inside the brackets are not quoted in the release either; they split one name into two columns.
 _TABLE_HEADER = (
@@ -128,7 +130,8 @@ def film_of(identity: str) -> Film:
 
 def _film(image: _Image) -> Film:
     seed = image.patient % 100 * 100 + image.follow_up
-    return film(seed, rows=image.side, columns=image.side, view=image.view)
+    findings = shown("chex-ray14", [(label, 1, "NIH") for label in image.findings.split("|")])
+    return film(seed, rows=image.side, columns=image.side, view=image.view, findings=findings)
 
 
 def _write(path: Path, image: _Image) -> None:

@@ -17,8 +17,11 @@ from typing import NamedTuple
 
 from composer.demo.carriers import write_dicom, write_jpeg, write_lines
 from composer.demo.checksums import write_checksums
+from composer.demo.findings import shown, stated
 from composer.demo.layout import Layout
-from composer.demo.phantom import Film, film
+from composer.demo.phantom import film
+from composer.demo.shapes import Film
+from composer.labels.image import Statement
 
 _FINDINGS = (
     "Atelectasis,Cardiomegaly,Consolidation,Edema,Enlarged Cardiomediastinum,Fracture,Lung Lesion,"
@@ -278,7 +281,17 @@ def _write_dicoms(files: Path) -> None:
 
 def _film(image: _Image) -> Film:
     view = "lateral" if image.view in ("LATERAL", "LL") else "PA" if image.view == "PA" else "AP"
-    return film(4000 + image.number, rows=image.rows, columns=_COLUMNS, view=view)
+    findings = shown("mimic", _statements(image.study))
+    return film(4000 + image.number, rows=image.rows, columns=_COLUMNS, view=view, findings=findings)
+
+
+def _statements(study: _Study) -> list[Statement]:
+    statements = stated(_FINDINGS, study.chexpert, "chexpert") if study.chexpert else []
+    for row in _TEST_ROWS:
+        study_id, _, cells = row.partition(",")
+        if study_id == study.study_id:
+            statements += stated(_TEST_HEADER.removeprefix("study_id,"), cells, "radiologist")
+    return statements
 
 
 def _write_reports(folder: Path) -> None:

@@ -19,8 +19,10 @@ from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
 from composer.demo.carriers import write_dicom, write_lines, write_png
+from composer.demo.findings import shown
 from composer.demo.layout import Layout
-from composer.demo.phantom import Film, film
+from composer.demo.phantom import film
+from composer.demo.shapes import Film
 
 
 class _Image(NamedTuple):
@@ -170,9 +172,10 @@ def _make_r2gen(root: Path) -> None:
 def _films() -> Iterator[tuple[_Exam, _Image, Film]]:
     """Yield every image with its exam and picture; sizes differ as in the release."""
     for place, exam in enumerate(_EXAMS):
+        findings = shown("openi", [(heading, 1, "MeSH major") for heading in exam.major])
         for number, image in enumerate(exam.images):
-            seed = 7200 + 10 * place + number
-            yield exam, image, film(seed, rows=300 + 12 * place, columns=320 - 8 * number, view=image.view)
+            seed, rows, columns = 7200 + 10 * place + number, 300 + 12 * place, 320 - 8 * number
+            yield exam, image, film(seed, rows=rows, columns=columns, view=image.view, findings=findings)
 
 
 def _r2gen_id(exam: _Exam) -> str:

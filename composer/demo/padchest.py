@@ -11,6 +11,7 @@ import csv
 import functools
 import gzip
 import io
+import re
 import tarfile
 import zipfile
 from collections.abc import Callable, Sequence
@@ -20,8 +21,10 @@ from typing import NamedTuple
 import numpy as np
 
 from composer.demo.carriers import write_lines, write_png
+from composer.demo.findings import shown
 from composer.demo.layout import Layout
-from composer.demo.phantom import Film, film
+from composer.demo.phantom import film
+from composer.demo.shapes import Film
 
 TABLE = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
 # The first column, the index of an older table, has no name.
@@ -198,7 +201,9 @@ def _picture(number: int, side: int | None) -> Film:
     view = "lateral" if image.projection == "L" else "AP" if image.projection.startswith("AP") else "PA"
     # The publisher divided the values by 4096, whatever their number of bits.
     share = np.float32((2**image.bits - 1) / 4096)
-    picture: Film = film(3000 + number, rows=rows, columns=columns, view=view) * share
+    _, method, labels, *_ = image.study.reading
+    findings = shown("padchest", [(label, 1, method) for label in re.findall("'([^']+)'", labels)])
+    picture: Film = film(3000 + number, rows=rows, columns=columns, view=view, findings=findings) * share
     return picture
 
 

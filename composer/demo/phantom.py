@@ -6,13 +6,14 @@ generator, so that a film is the same on every processor and its pixels can be c
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Collection
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Film = NDArray[np.float32]
-_Plane = NDArray[Any]
+from composer.demo.findings import PATCHES, Signs, draw_air, draw_fluid, draw_patch, signs_of
+from composer.demo.shapes import Film, Plane, edge, ellipse, float32, stripes
 
 # The marker: in the upper left corner of the central square, four rows of five lead squares. The first column
 # is the same on every film (set, blank, set, blank); the other sixteen are the bits of the seed.
@@ -35,7 +36,9 @@ class _Body(NamedTuple):
     nodules: tuple[tuple[float, float, float], ...]
 
 
-def film(seed: int, *, rows: int, columns: int, view: str = "PA") -> Film:
+def film(
+    seed: int, *, rows: int, columns: int, view: str = "PA", findings: Collection[str] = frozenset()
+) -> Film:
     """Draw an invented chest radiograph.
 
     Parameters
@@ -46,10 +49,19 @@ def film(seed: int, *, rows: int, columns: int, view: str = "PA") -> Film:
         Size in pixels. Anatomy and marker lie in the central square; a longer side shows more of the room.
     view
         ``"PA"``, ``"AP"`` (a wider heart) or ``"lateral"``.
+    findings
+        Terms of the common vocabulary that a frontal film shows: ``"cardiomegaly"``, ``"effusion"``,
+        ``"pneumothorax"`` and those of `PATCHES`. Other terms have no sign, and a lateral film shows none.
+        Nothing else of the film depends on them.
 
     Returns
     -------
     Array of rows x columns, 0 (black: air) to 1 (white: lead).
+
+    Raises
+    ------
+    ValueError
+        When the seed or the view is another one.
     """
     if not 0 <= seed < SEEDS:
         raise ValueError(f"seed is {seed}; expected 0 to {SEEDS - 1}")
@@ -60,7 +72,10 @@ def film(seed: int, *, rows: int, columns: int, view: str = "PA") -> Film:
     half = min(rows, columns) / 2
     y = ((np.arange(rows, dtype=np.float32) + np.float32(0.5 - rows / 2)) / np.float32(half))[:, None]
     x = ((np.arange(columns, dtype=np.float32) + np.float32(0.5 - columns / 2)) / np.float32(half))[None, :]
-    picture = _lateral(body, x, y) if view == "lateral" else _frontal(body, x, y, ap=view == "AP")
+    if view == "lateral":
+        picture = _lateral(body, x, y)
+    else:
+        picture = _frontal(body, signs_of(seed), x, y, ap=view == "AP", findings=findings)
     picture += np.float32(0.05) * (chance.random((rows, columns), dtype=np.float32) - np.float32(0.5))
     np.clip(picture, 0, 1, out=picture)
     _stamp(picture, seed)
@@ -112,82 +127,72 @@ def _draw_body(chance: np.random.Generator) -> _Body:
     )
 
 
-def _frontal(body: _Body, x: _Plane, y: _Plane, *, ap: bool) -> Film:
+def _frontal(body: _Body, signs: Signs, x: Plane, y: Plane, *, ap: bool, findings: Collection[str]) -> Film:
     x = (x - np.float32(body.shift)) / np.float32(body.width)
     side = np.abs(x)
-    torso = _edge(side - (0.84 + 0.1 * y - 0.5 * np.maximum(-0.62 - y, 0) * 3), 0.05)
-    neck = _edge(side - 0.24, 0.06) * _edge(y + 0.6, 0.3)
+    torso = edge(side - (0.84 + 0.1 * y - 0.5 * np.maximum(-0.62 - y, 0) * 3), 0.05)
+    neck = edge(side - 0.24, 0.06) * edge(y + 0.6, 0.3)
     inside = np.maximum(torso, neck)
     picture = 0.03 + 0.5 * inside
-    picture += 0.1 * _ellipse(side - 0.78, y + 0.62, 0.16, 0.2, 0.6) * torso
+    picture += 0.1 * ellipse(side - 0.78, y + 0.62, 0.16, 0.2, 0.6) * torso
     dome = body.dome + 0.9 * np.square(side - 0.36) + 0.05 * (x > 0)
-    above = _edge(y - dome, 0.04)
-    lungs = _ellipse(side - 0.37, y - 0.02, 0.32, 0.02 - body.apex, 0.3) * above
+    above = edge(y - dome, 0.04)
+    lungs = ellipse(side - 0.37, y - 0.02, 0.32, 0.02 - body.apex, 0.3) * above
     picture += (body.air - picture) * lungs
+    if "pneumothorax" in findings:
+        picture = draw_air(picture, signs, x, y, lungs)
     picture += 0.15 * (1 - above) * torso
-    picture += 0.07 * _ribs(body, side, y) * _ellipse(side - 0.1, y + 0.02, 0.66, 0.84, 0.4)
+    picture += 0.07 * _ribs(body, side, y) * ellipse(side - 0.1, y + 0.02, 0.66, 0.84, 0.4)
     picture += (
         0.14
-        * _edge(np.abs(y + 0.66 + 0.22 * (side - 0.35)) - 0.028, 0.03)
-        * _edge(np.abs(side - 0.37) - 0.3, 0.05)
+        * edge(np.abs(y + 0.66 + 0.22 * (side - 0.35)) - 0.028, 0.03)
+        * edge(np.abs(side - 0.37) - 0.3, 0.05)
     )
     # The lungs' vessels spread from the roots.
-    picture += 0.16 * _ellipse(side - 0.17, y - 0.02, 0.13, 0.22, 1.0) * lungs
+    picture += 0.16 * ellipse(side - 0.17, y - 0.02, 0.13, 0.22, 1.0) * lungs
     for across, down, radius in body.nodules:
-        picture += 0.25 * _ellipse(x - across, y - down, radius, radius, 1.4) * lungs
-    picture = np.maximum(picture, 0.62 * _edge(side - 0.13, 0.05) * inside)
-    heart = body.heart * (1.2 if ap else 1.0)
-    ventricles = _ellipse(x - 0.12 * heart - 0.25 * (y - 0.27), y - 0.27, 0.3 * heart, 0.29, 0.45)
-    aortic_knob = _ellipse(x - 0.09, y + 0.3, 0.13, 0.13, 0.5)
+        picture += 0.25 * ellipse(x - across, y - down, radius, radius, 1.4) * lungs
+    if not PATCHES.isdisjoint(findings):
+        picture = draw_patch(picture, signs, x, y, lungs)
+    if "effusion" in findings:
+        picture = draw_fluid(picture, signs, x, y)
+    picture = np.maximum(picture, 0.62 * edge(side - 0.13, 0.05) * inside)
+    heart, height = body.heart * (1.2 if ap else 1.0), 0.29
+    if "cardiomegaly" in findings:
+        # Beyond the widest of the others, which is 1.44.
+        heart, height = 1.4 + 0.25 * body.heart, 0.38
+    ventricles = ellipse(x - 0.12 * heart - 0.25 * (y - 0.27), y - 0.27, 0.3 * heart, height, 0.45)
+    aortic_knob = ellipse(x - 0.09, y + 0.3, 0.13, 0.13, 0.5)
     picture = np.maximum(picture, 0.62 * np.maximum(ventricles * above, 0.95 * aortic_knob))
-    picture += 0.13 * _edge(side - 0.06, 0.03) * (0.55 + 0.45 * _stripes(y, 0.11)) * inside
-    trachea = _edge(side - 0.035, 0.03) * _edge(y + 0.18, 0.1) * inside
-    return _float32(picture - 0.14 * trachea)
+    picture += 0.13 * edge(side - 0.06, 0.03) * (0.55 + 0.45 * stripes(y, 0.11)) * inside
+    trachea = edge(side - 0.035, 0.03) * edge(y + 0.18, 0.1) * inside
+    return float32(picture - 0.14 * trachea)
 
 
-def _lateral(body: _Body, x: _Plane, y: _Plane) -> Film:
+def _lateral(body: _Body, x: Plane, y: Plane) -> Film:
     x = (x - np.float32(body.shift)) / np.float32(body.width)
-    torso = _ellipse(x, y - 0.25, 0.72, 1.25, 0.12) * _edge(np.abs(x) - 0.68, 0.06)
+    torso = ellipse(x, y - 0.25, 0.72, 1.25, 0.12) * edge(np.abs(x) - 0.68, 0.06)
     picture = 0.03 + 0.5 * torso
-    above = _edge(y - (body.dome - 0.04 + 0.5 * np.square(x + 0.1)), 0.05)
-    lung = _ellipse(x + 0.02, y - 0.05, 0.5, 0.02 - body.apex, 0.3) * above
+    above = edge(y - (body.dome - 0.04 + 0.5 * np.square(x + 0.1)), 0.05)
+    lung = ellipse(x + 0.02, y - 0.05, 0.5, 0.02 - body.apex, 0.3) * above
     picture += (body.air - picture) * lung
     picture += 0.15 * (1 - above) * torso
-    picture += 0.06 * _ribs(body, x + 0.55, y) * _edge(y - 0.7, 0.5) * torso
+    picture += 0.06 * _ribs(body, x + 0.55, y) * edge(y - 0.7, 0.5) * torso
     for across, down, radius in body.nodules:
-        picture += 0.25 * _ellipse(x - 0.5 * across, y - down, radius, radius, 1.4) * lung
-    heart = _ellipse(x + 0.2 + 0.3 * (y - 0.25), y - 0.25, 0.25 * body.heart, 0.3, 0.5) * above
+        picture += 0.25 * ellipse(x - 0.5 * across, y - down, radius, radius, 1.4) * lung
+    heart = ellipse(x + 0.2 + 0.3 * (y - 0.25), y - 0.25, 0.25 * body.heart, 0.3, 0.5) * above
     picture = np.maximum(picture, 0.6 * heart)
-    spine = _edge(np.abs(x - 0.47 - 0.08 * y) - 0.09, 0.04) * torso
-    picture += 0.22 * spine * (0.45 + 0.55 * _stripes(y, 0.12))
-    sternum = _edge(np.abs(x + 0.5 - 0.12 * y) - 0.025, 0.03) * _edge(np.abs(y + 0.1) - 0.4, 0.1)
-    return _float32(picture + 0.12 * sternum * torso)
+    spine = edge(np.abs(x - 0.47 - 0.08 * y) - 0.09, 0.04) * torso
+    picture += 0.22 * spine * (0.45 + 0.55 * stripes(y, 0.12))
+    sternum = edge(np.abs(x + 0.5 - 0.12 * y) - 0.025, 0.03) * edge(np.abs(y + 0.1) - 0.4, 0.1)
+    return float32(picture + 0.12 * sternum * torso)
 
 
-def _ribs(body: _Body, side: _Plane, y: _Plane) -> Film:
+def _ribs(body: _Body, side: Plane, y: Plane) -> Film:
     """Posterior ribs fall away from the spine, the fainter anterior ones rise towards the side."""
-    posterior = _stripes(y + 0.1 * side - 0.55 * np.square(side), body.rib_spacing)
-    anterior = _stripes(y - 0.75 * side, body.rib_spacing * 1.15)
-    return _float32(posterior + 0.5 * anterior)
-
-
-def _edge(distance: _Plane, softness: float) -> Film:
-    """Return 1 where a distance is negative, 0 where positive, a smooth step of that width between."""
-    inside = np.clip(np.float32(0.5) - distance * np.float32(1 / softness), 0, 1)
-    return _float32(inside * inside * (3 - 2 * inside))
-
-
-def _ellipse(x: _Plane, y: _Plane, width: float, height: float, softness: float) -> Film:
-    return _edge(_float32(np.square(x / np.float32(width)) + np.square(y / np.float32(height)) - 1), softness)
-
-
-def _stripes(distance: _Plane, period: float) -> Film:
-    phase = distance * np.float32(1 / period)
-    return _edge(_float32(np.abs(phase - np.floor(phase) - np.float32(0.5)) - np.float32(0.24)), 0.25)
-
-
-def _float32(values: NDArray[np.floating]) -> Film:
-    return values.astype(np.float32, copy=False)
+    posterior = stripes(y + 0.1 * side - 0.55 * np.square(side), body.rib_spacing)
+    anterior = stripes(y - 0.75 * side, body.rib_spacing * 1.15)
+    return float32(posterior + 0.5 * anterior)
 
 
 def _stamp(picture: Film, seed: int) -> None:

@@ -21,7 +21,7 @@ from pydicom.uid import JPEGBaseline8Bit, SecondaryCaptureImageStorage
 from composer.demo import chexray14
 from composer.demo.carriers import write_dicom, write_jpeg, write_lines
 from composer.demo.layout import Layout
-from composer.demo.phantom import Film
+from composer.demo.shapes import Film
 
 _OPACITY, _NOT_NORMAL, _NORMAL = "Lung Opacity", "No Lung Opacity / Not Normal", "Normal"
 _LABEL_IDS = {_NORMAL: "L_o8w", _NOT_NORMAL: "L_yd0", _OPACITY: "L_v8n"}

@@ -18,7 +18,8 @@ from pydicom.uid import JPEGBaseline8Bit
 from composer.demo import chexray14
 from composer.demo.carriers import write_dicom, write_lines, write_png
 from composer.demo.layout import Layout
-from composer.demo.phantom import Film, film
+from composer.demo.phantom import film
+from composer.demo.shapes import Film
 
 _SIDE = 1024
 _UID = "1.2.276.0.7230010.3.1.{kind}.8323329.{number}.1517875299.{counter}"
@@ -66,7 +67,9 @@ class _Image(NamedTuple):
     def film(self) -> Film:
         if self.nih is not None:
             return chexray14.film_of(self.nih)
-        return film(8000 + self.number % 1000, rows=self.side, columns=self.side, view=self.view)
+        findings = ("pneumothorax",) if self.is_positive else ()
+        seed = 8000 + self.number % 1000
+        return film(seed, rows=self.side, columns=self.side, view=self.view, findings=findings)
 
     @property
     def is_positive(self) -> bool:

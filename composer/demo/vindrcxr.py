@@ -14,8 +14,10 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000
 
 from composer.demo.carriers import write_dicom, write_lines, write_png
 from composer.demo.checksums import write_checksums
+from composer.demo.findings import shown
 from composer.demo.layout import Layout
 from composer.demo.phantom import film
+from composer.demo.shapes import Film
 
 _FINDINGS = (
     "Aortic enlargement,Atelectasis,Calcification,Cardiomegaly,Clavicle fracture,Consolidation,Edema,"
@@ -132,7 +134,7 @@ def _make_kaggle(root: Path) -> None:
 def _make_resized(root: Path) -> None:
     for split, images in _SPLITS.items():
         for number in range(len(images)):
-            picture = film(_seed(split, number), rows=_ROWS // 2, columns=_COLUMNS // 2)
+            picture = _film(split, number, rows=_ROWS // 2, columns=_COLUMNS // 2)
             write_png(root / split / f"{_image_id(split, number)}.png", picture)
         sizes = [f"{_image_id(split, number)},{_ROWS},{_COLUMNS}" for number in range(len(images))]
         write_lines(root / f"{split}_meta.csv", ["image_id,dim0,dim1", *sizes])
@@ -142,7 +144,9 @@ def _make_resized(root: Path) -> None:
 def _write_images(root: Path) -> None:
     for split, images in _SPLITS.items():
         for number, image in enumerate(images):
-            _write_image(root / split / f"{_image_id(split, number)}.dicom", image, seed=_seed(split, number))
+            path = root / split / f"{_image_id(split, number)}.dicom"
+            picture = _film(split, number, rows=_ROWS, columns=_COLUMNS)
+            _write_image(path, image, picture, seed=_seed(split, number))
 
 
 def _write_kaggle_tables(root: Path) -> None:
@@ -179,12 +183,22 @@ def _seed(split: str, number: int) -> int:
     return (6000 if split == "train" else 6500) + number
 
 
-def _write_image(path: Path, image: _Image, *, seed: int) -> None:
+def _film(split: str, number: int, *, rows: int, columns: int) -> Film:
+    statements = [
+        (label, 1, reading.reader or "consensus")
+        for reading in (_TRAIN_READINGS if split == "train" else _TEST_READINGS)
+        if reading.image == number
+        for label in (*(box.partition(",")[0] for box in reading.boxes), *reading.labels)
+    ]
+    return film(_seed(split, number), rows=rows, columns=columns, findings=shown("vindrcxr", statements))
+
+
+def _write_image(path: Path, image: _Image, picture: Film, *, seed: int) -> None:
     # The windows of the release cover nearly the full range.
     levels = 2.0**image.bits_stored
     write_dicom(
         path,
-        film(seed, rows=_ROWS, columns=_COLUMNS),
+        picture,
         bits_stored=image.bits_stored,
         photometric_interpretation=image.photometric_interpretation,
         transfer_syntax=image.transfer_syntax,

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from composer.demo.phantom import Film, film, seed_of
+from composer.demo.phantom import film, seed_of
+from composer.demo.shapes import Film
 
 VIEWS = ("PA", "AP", "lateral")
 

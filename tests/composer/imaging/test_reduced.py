@@ -16,7 +16,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
 
 from composer.demo.carriers import write_dicom, write_jpeg
-from composer.demo.phantom import Film
+from composer.demo.shapes import Film
 from composer.imaging import Conversion, Reason, Recipe, Refusal, Source, convert
 from composer.imaging.codestream import jpeg_2000_levels
 from composer.imaging.geometry import largest_reduction
