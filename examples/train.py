@@ -114,7 +114,8 @@ def report(answers: torch.Tensor) -> str:
         right = int(((scores > 0) == is_present).sum())
         # The rank sum of Mann and Whitney.
         ranks = scores.argsort().argsort()[is_present].double() + 1
-        auroc = float((ranks.sum() - present * (present + 1) / 2) / (present * absent))
+        pairs = present * absent
+        auroc = float(ranks.sum() - present * (present + 1) / 2) / pairs if pairs else float("nan")
         guessed = max(present, absent)
         lines.append(f"{name:14}  {len(scores):5}  {present:7}  {right:5}  {guessed:11}  {auroc:5.2f}")
     return "\n".join(lines)
