@@ -134,6 +134,11 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
         ``mask``, labels with ``labels=``), as the loader's own function gives; else the list of the items'
         values: boxes, reports, keys, numbers, None, and pictures of several shapes.
 
+    Raises
+    ------
+    OSError
+        In a worker: there is no room for the batch in shared memory, which containers have little of.
+
     Examples
     --------
     >>> from torch.utils.data import DataLoader
@@ -1149,8 +1154,46 @@ def _nearest(values: NDArray[np.bool_], rows: int, columns: int) -> NDArray[np.b
 
 def _batch(values: list[Any]) -> Any:  # noqa: ANN401 - a tensor or a list
     kinds = {(value.shape, value.dtype) if isinstance(value, torch.Tensor) else None for value in values}
-    # In a worker, the loader's own function stacks in memory that both processes share.
-    return default_collate(values) if len(kinds) == 1 and None not in kinds else values
+    if len(kinds) > 1 or None in kinds:
+        return values
+    is_plain = all(type(value) is torch.Tensor and value.is_cpu for value in values) and values[0].nbytes > 0
+    if is_plain and get_worker_info() is not None and _shares_files():
+        return _stacked_in_shared_memory(values)
+    return default_collate(values)
+
+
+def _shares_files() -> bool:
+    strategy: str = torch.multiprocessing.get_sharing_strategy()  # type: ignore[no-untyped-call]  # of PyTorch
+    return strategy == "file_descriptor"
+
+
+def _stacked_in_shared_memory(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Stack tensors of one shape where the loader's process finds them, as its own function does, but faster.
+
+    The memory is written as the file that it is: to write to where it is mapped, a worker would wait for each
+    page of it, and get the page filled with zeros first.
+    """
+    first = tensors[0]
+    size = first.nbytes * len(tensors)
+    storage = torch.UntypedStorage._new_shared(size)  # type: ignore[no-untyped-call]  # of PyTorch
+    descriptor, _ = storage._share_fd_cpu_()
+    try:
+        _write(descriptor, (tensor.detach().contiguous().flatten().view(torch.uint8) for tensor in tensors))
+    except OSError as error:
+        room = f"no room for a batch of {size:,} bytes in shared memory, which is /dev/shm"
+        remedy = "make smaller batches, or give a container more, as with --shm-size"
+        raise OSError(error.errno, f"{error.strerror}: {room}: {remedy}") from error
+    batch = torch.empty(0, dtype=first.dtype, device="cpu").set_(storage)
+    return batch.view(len(tensors), *first.shape)
+
+
+def _write(descriptor: int, pieces: Iterable[torch.Tensor]) -> None:
+    place = 0
+    for piece in pieces:
+        data = memoryview(piece.numpy())  # type: ignore[arg-type]  # NumPy's is a buffer, if not for mypy
+        while data:  # the system may write less than it is given
+            written = os.pwrite(descriptor, data, place)
+            data, place = data[written:], place + written
 
 
 # --- Memory of a loader's workers

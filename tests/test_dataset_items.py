@@ -1,8 +1,11 @@
 """What an item is made of: kinds of numbers, decoders, boxes, masks, and batches of them."""
 
+import errno
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 import dataset
 from dataset import ChestXrayDataset, ImageError, MaCheXDataset, collate
@@ -385,6 +388,101 @@ def test_batches_of_everything(regions: Path, workers: int) -> None:
     assert first["age"] == [0.0, 1.0]
     assert last["img"].shape == (1, 3, *SHAPE)
     assert last["boxes"] == [None]
+
+
+TENSORS = {
+    "float32": torch.rand(3, 5, 7),
+    "uint8": torch.arange(12, dtype=torch.uint8).view(1, 3, 4),
+    "bool": torch.tensor([[True, False]]),
+    "int64": torch.tensor(7),
+    "bfloat16": torch.rand(3).bfloat16(),
+    "complex64": torch.rand(2, dtype=torch.complex64),
+    "turned": torch.rand(4, 6).T,
+    "expanded": torch.rand(1, 4, 4).expand(3, -1, -1),
+    "with gradients": torch.rand(3, requires_grad=True),
+}
+
+
+@pytest.mark.parametrize("tensor", TENSORS.values(), ids=TENSORS)
+@pytest.mark.parametrize("most", [None, 3])
+def test_stacked_in_shared_memory_as_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tensor: torch.Tensor, most: int | None
+) -> None:
+    write = os.pwrite
+    # The system may write less than it is given.
+    monkeypatch.setattr(os, "pwrite", lambda file, data, place: write(file, data[:most], place))
+    tensors = [tensor, torch.zeros_like(tensor), tensor.clone()]
+    batch = dataset._stacked_in_shared_memory(tensors)
+    expected = torch.stack(tensors).detach()
+    assert torch.equal(batch, expected)
+    assert (batch.dtype, batch.stride()) == (expected.dtype, expected.contiguous().stride())
+    assert batch.is_shared()  # type: ignore[no-untyped-call]  # of PyTorch
+    batch[0] = 0  # writable
+
+
+def test_shared_memory_that_is_full_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any) -> int:  # noqa: ANN401 - as of pwrite
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", fail)
+    with pytest.raises(
+        OSError, match=r"No space left on device: no room for a batch of 16 bytes .*--shm-size"
+    ):
+        dataset._stacked_in_shared_memory([torch.zeros(2)] * 2)
+
+
+class WithKinds(Dataset[dict[str, Any]]):
+    """Items of one tensor, of a kind that cannot be written as bytes."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._tensor = tensor
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, item: int) -> dict[str, Any]:
+        return {"img": self._tensor}
+
+
+@pytest.mark.parametrize("sharing", ["file_descriptor", "file_system"])
+@pytest.mark.parametrize(
+    "tensor", [torch.zeros(0, 4), torch.rand(2, 3), torch.nn.Parameter(torch.rand(2), requires_grad=False)]
+)
+def test_batches_of_a_worker_are_those_of_the_loader(sharing: str, tensor: torch.Tensor) -> None:
+    loaders: list[DataLoader[Any]] = [
+        DataLoader(
+            WithKinds(tensor), batch_size=2, collate_fn=function, num_workers=1,
+            multiprocessing_context="fork", worker_init_fn=partial(share_by, sharing),
+        )
+        for function in (None, collate)
+    ]  # fmt: skip
+    for expected, batch in zip(*loaders, strict=True):
+        assert torch.equal(batch["img"], expected["img"])
+
+
+def share_by(strategy: str, worker: int) -> None:
+    torch.multiprocessing.set_sharing_strategy(strategy)  # type: ignore[no-untyped-call]  # of PyTorch
+
+
+def test_a_worker_writes_its_batches_as_a_file(regions: Path) -> None:
+    pictures = ChestXrayDataset(regions)
+    loader: DataLoader[Any] = DataLoader(
+        pictures, batch_size=3, collate_fn=say_whether_written, num_workers=1, multiprocessing_context="fork"
+    )
+    assert list(loader) == [True]
+
+
+def say_whether_written(items: list[dict[str, Any]]) -> bool:
+    write, places = os.pwrite, []
+
+    def watched(descriptor: int, data: memoryview, place: int) -> int:
+        places.append(place)
+        return write(descriptor, data, place)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "pwrite", watched)
+        collate(items)
+    return places == [0, *(number * items[0]["img"].nbytes for number in (1, 2))]
 
 
 def test_pictures_of_several_shapes_are_a_list(tmp_path: Path) -> None:
