@@ -19,6 +19,7 @@ import ctypes
 import difflib
 import errno
 import functools
+import gc
 import io
 import itertools
 import json
@@ -176,7 +177,7 @@ class _Pictures(Dataset[dict[str, Any]]):
 
     def __getitem__(self, item: SupportsIndex) -> dict[str, Any]:
         if get_worker_info() is not None:
-            _keep_freed_memory()
+            _prepare_worker()
         number = self._checked(item)
         return self._readable(number) if self._form.skips else self._item(number)
 
@@ -1200,12 +1201,14 @@ def _write(descriptor: int, pieces: Iterable[torch.Tensor]) -> None:
 
 
 @functools.cache
-def _keep_freed_memory() -> None:
-    """Have this process, a loader's worker, keep what it frees: the next batch then lies there.
+def _prepare_worker() -> None:
+    """Have this process, a loader's worker, leave alone what it was forked with, and keep what it frees.
 
-    The C library hands large pieces back to the system at once, and fresh pages cost more than what is
-    written to them.
+    What was there before the fork costs no memory until a worker writes to it, and the collector of Python
+    writes to each object that it looks at. The C library hands large pieces back to the system at once, and
+    fresh pages for the next batch cost more than what is written to them.
     """
+    gc.freeze()
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError):  # of a C library other than that of GNU
             adjust = ctypes.CDLL(None).mallopt

@@ -2,9 +2,14 @@
 
 ``python -m benchmarks.reading`` writes pictures of 1024 x 1024 with the grain of real films
 (``benchmarks.grainy``) and reads them in one process, and through a ``DataLoader`` with two workers; each
-reader in a process of its own, in turns, of several rounds the medians. The files are in the cache of the
-system. ``--steps`` takes an item apart instead, and says what limits it. ``--index`` opens the index of
-930,000 pictures, and looks how a loader's worker grows over an epoch of it.
+reader in a process of its own, in turns, of several rounds the medians; through a loader ours also with
+``collate``, which hands its batches over faster. The files are in the cache of the system. ``--steps`` takes
+an item apart instead, and says what limits it. ``--index`` opens the index of 930,000 pictures, and looks how
+a loader's worker grows over an epoch of it, and over one of pictures.
+
+MaCheX's reader makes and frees some 30 MB for an item. Whether the C library hands that back to the system
+each time is a matter of how a process has laid out its heap, and new memory is expensive: least and most
+milliseconds of its rounds stand beside the median.
 """
 
 from __future__ import annotations
@@ -35,7 +40,7 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.grainy import KINDS, grainy
 from benchmarks.public_reader import public_collection
 from composer.pieces import PIECE
-from dataset import MaCheXDataset
+from dataset import MaCheXDataset, collate
 
 # What is read, with the bar in one process and through a loader with two workers.
 READERS: dict[str, tuple[dict[str, Any], float, float]] = {
@@ -60,6 +65,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         if arguments.index:
             _measure_index(Path(folder))
+            _measure_growth(write_collection(Path(folder) / "pictures", arguments.films, 2000))
         else:
             root = write_collection(Path(folder), arguments.films, max(arguments.items, arguments.films))
             (_measure_steps if arguments.steps else _measure_readers)(root, arguments)
@@ -92,36 +98,46 @@ def write_collection(folder: Path, films: int, items: int) -> Path:
 def _measure_readers(root: Path, arguments: argparse.Namespace) -> None:
     sizes = [file.stat().st_size for file in sorted(root.glob("*/00/*.jpg"))[: arguments.films]]
     print(f"{statistics.mean(sizes) / 1000:.0f} kB a picture; ms an item, median of {arguments.runs} runs")
-    print(f"{'':28}{'workers':>8}{'MaCheX':>10}{'ours':>10}{'ratio':>10}{'bar':>8}")
-    for workers in (0, 2):
-        names = ("public", *READERS)
-        runs = [[_apart(root, name, workers) for name in names] for _ in range(arguments.runs)]
-        public, *ours = (statistics.median(column) for column in zip(*runs, strict=True))
-        for (name, (_, *bars)), milliseconds in zip(READERS.items(), ours, strict=True):
-            figures = f"{public:10.2f}{milliseconds:10.2f}{public / milliseconds:10.2f}{bars[workers > 0]:8}"
-            print(f"{name:28}{workers:8}{figures}", flush=True)
+    print(f"{'':28}{'loader':>16}{'MaCheX':>10}{'least':>8}{'most':>8}{'ours':>8}{'ratio':>8}{'bar':>6}")
+    for loader, ways in (("none", ["none"]), ("two workers", ["two workers", "with collate"])):
+        calls = [("public", loader), *((name, way) for way in ways for name in READERS)]
+        runs = [[_apart(root, *call) for call in calls] for _ in range(arguments.runs)]
+        public, *ours = zip(*runs, strict=True)
+        for (name, way), figures in zip(calls[1:], ours, strict=True):
+            theirs, milliseconds = statistics.median(public), statistics.median(figures)
+            others = f"{theirs:10.2f}{min(public):8.2f}{max(public):8.2f}"
+            bar = READERS[name][1 + (loader != "none")]
+            print(
+                f"{name:28}{way:>16}{others}{milliseconds:8.2f}{theirs / milliseconds:8.2f}{bar:6}",
+                flush=True,
+            )
 
 
-def _apart(root: Path, name: str, workers: int) -> float:
-    call = f"from benchmarks.reading import read; print(read({str(root)!r}, {name!r}, {workers}))"
+def _apart(root: Path, name: str, loader: str) -> float:
+    call = f"from benchmarks.reading import read; print(read({str(root)!r}, {name!r}, {loader!r}))"
     command = [sys.executable, "-c", call]
     return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)  # noqa: S603
 
 
-def read(root: str, name: str, workers: int) -> float:
+def read(root: str, name: str, way: str) -> float:
     """Read all items by one reader, and return the milliseconds of each; the start is left out."""
     torch.set_num_threads(1)  # as in workers
     pictures: Dataset[Any] = (
         public_collection(Path(root)) if name == "public" else MaCheXDataset(root, **READERS[name][0])
     )
     count = len(pictures)  # type: ignore[arg-type]  # both have a length
-    if not workers:
+    if way == "none":
         start = time.perf_counter()
         for item in range(count):
             pictures[item]
         return (time.perf_counter() - start) / count * 1000
     loader: DataLoader[Any] = DataLoader(
-        pictures, batch_size=8, num_workers=2, multiprocessing_context="fork", persistent_workers=True
+        pictures,
+        batch_size=8,
+        num_workers=2,
+        multiprocessing_context="fork",
+        persistent_workers=True,
+        collate_fn=collate if way == "with collate" else None,
     )
     for _ in loader:  # workers start, and find their memory
         pass
@@ -141,16 +157,31 @@ def _measure_steps(root: Path, arguments: argparse.Namespace) -> None:
     plane = torch.from_numpy(simplejpeg.decode_jpeg(data, "GRAY")[..., 0])
     three = plane.float().div_(255).expand(3, -1, -1).contiguous()
     batch = torch.stack([three] * 8)
+    written = os.memfd_create("batch")
     steps: dict[str, Callable[[], Any]] = {
         "read the file": file.read_bytes,
         "decode the luma plane": lambda: simplejpeg.decode_jpeg(data, "GRAY"),
         "decode it at a quarter": lambda: simplejpeg.decode_jpeg(data, "GRAY", min_height=256, min_width=256),
         "to float32 and three channels": lambda: plane.float().div_(255).expand(3, -1, -1).contiguous(),
         "copy into a batch of 8, the part of one": lambda: batch[0].copy_(three),
+        "the same into new shared memory": lambda: (
+            torch.empty(0).set_(_new_shared(three)).copy_(three.flatten())
+        ),
+        "the same written as a file": lambda: _written_anew(written, three),
     }
     for name, step in steps.items():
         seconds = [_seconds(step) for _ in range(20 * arguments.runs)]
         print(f"{name:44}{statistics.median(seconds) * 1000:8.2f} ms", flush=True)
+
+
+def _new_shared(like: torch.Tensor) -> torch.UntypedStorage:
+    storage: torch.UntypedStorage = torch.UntypedStorage._new_shared(like.nbytes)  # type: ignore[no-untyped-call]
+    return storage
+
+
+def _written_anew(descriptor: int, tensor: torch.Tensor) -> None:
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, memoryview(tensor.numpy()), 0)  # type: ignore[arg-type]  # it is a buffer
 
 
 def _seconds(step: Callable[[], Any]) -> float:
@@ -214,31 +245,49 @@ def look(root: str) -> None:
     once = _seconds(lambda: pictures.row(0))
     many = [_seconds(lambda number=number: pictures.row(number)) for number in range(1, 5_000)]  # type: ignore[misc]  # a default binds it
     print(f"row: the first {once:.2f} s, then {statistics.median(many) * 1000:.3f} ms")
-    pictures = MaCheXDataset(root, fields=("id", "view"))
-    watched = _Watched(pictures)
+    more = _growth(MaCheXDataset(root, fields=("id", "view")), 1000, 1000)
+    print(f"a worker from its 1,000th item to the end of an epoch: {more:.1f} MB more")
+
+
+def _measure_growth(root: Path) -> None:
+    for name, (options, *_) in READERS.items():
+        grown = _growth(MaCheXDataset(root, **options), 8, 200)
+        print(f"a worker from its 200th to its 2,000th picture, {name}: {grown:.1f} MB more")
+
+
+def _growth(pictures: MaCheXDataset, batch: int, every: int) -> float:
+    """Return by how many MB a worker grows from its item of that number to the end of an epoch."""
     loader: DataLoader[Any] = DataLoader(
-        watched, batch_size=1000, shuffle=True, num_workers=1, multiprocessing_context="fork", collate_fn=list
+        _Watched(pictures, every),
+        batch_size=batch,
+        shuffle=True,
+        num_workers=1,
+        multiprocessing_context="fork",
+        collate_fn=_sizes,
     )
-    sizes = [size for batch in loader for size in batch if size]
-    print(
-        f"a worker from its 10,000th item to the end of an epoch: {(sizes[-1] - sizes[0]) / 1e6:.1f} MB more"
-    )
+    sizes: list[int] = [size for batch_sizes in loader for size in batch_sizes if size]
+    return (sizes[-1] - sizes[0]) / 1e6
 
 
-class _Watched(Dataset[int]):
-    """Items that are read, and of some of them the memory that only this process has afterwards."""
+class _Watched(Dataset[tuple[Any, int]]):
+    """Items that are read, and with some of them the memory that only this process has then."""
 
-    def __init__(self, pictures: MaCheXDataset) -> None:
-        self._pictures, self._count = pictures, 0
+    def __init__(self, pictures: MaCheXDataset, every: int) -> None:
+        self._pictures, self._every, self._count = pictures, every, 0
 
     def __len__(self) -> int:
         return len(self._pictures)
 
-    def __getitem__(self, item: int) -> int:
-        self._pictures[item]
+    def __getitem__(self, item: int) -> tuple[Any, int]:
+        found = self._pictures[item]
         self._count += 1
-        is_due = self._count % 10_000 == 0
-        return int(psutil.Process().memory_full_info().uss) if is_due else 0
+        is_due = self._count % self._every == 0
+        return found, int(psutil.Process().memory_full_info().uss) if is_due else 0
+
+
+def _sizes(items: list[tuple[dict[str, Any], int]]) -> list[int]:
+    collate([found for found, _ in items])
+    return [size for _, size in items]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import copy
 import errno
+import gc
 import os
 import pickle
 import platform
@@ -238,6 +239,18 @@ def kept_after_freeing(image: Image.Image) -> int:
     pieces = [b"x" * 4_000_000 + bytes([number]) for number in range(10)]
     del pieces
     return process.memory_info().rss - before
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_only_a_worker_leaves_alone_what_it_was_forked_with(tmp_path: Path, workers: int) -> None:
+    compose(tmp_path / "brax", range(2))
+    loader: DataLoader[Any] = DataLoader(
+        MaCheXDataset(tmp_path, lambda image: gc.get_freeze_count()),
+        num_workers=workers,
+        multiprocessing_context="fork" if workers else None,
+    )
+    for batch in loader:
+        assert (int(batch["img"]) > 10_000) == bool(workers)
 
 
 def test_a_pickle_has_few_bytes_a_picture(tmp_path: Path) -> None:
