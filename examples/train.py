@@ -47,9 +47,9 @@ def batches_of(parts: Iterable[TensorDataset], *, shuffle: bool) -> Batches:
 def network(labels: int) -> nn.Module:
     """Make a small convolutional network for pictures of 64 x 64."""
     layers: list[nn.Module] = []
-    for before, after in ((1, 16), (16, 32), (32, 64)):
+    for before, after in ((1, 8), (8, 16), (16, 32)):
         layers += [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU(), nn.MaxPool2d(2)]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * 8 * 8, labels))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 8 * 8, labels))
 
 
 def standardised(pictures: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ from composer.catalogue import page
 from composer.settings import settings_model
 from processors import all_processors
 from tests.conftest import REPOSITORY, machex
+from tests.test_drop_in import assert_both_readers_agree
 
 
 def test_import_directions() -> None:
@@ -107,7 +108,6 @@ FOLLOWING_TESTS = (
     # Those of the other datasets are run where they are; twice they would take minutes.
     "-k=addition or Miniatures or Registration or not conformance",
     "tests/composer/test_settings.py::test_machex_keys_are_all_accepted",
-    "tests/test_drop_in.py",
 )
 
 
@@ -128,6 +128,7 @@ def test_adding_a_dataset_is_one_file_and_its_miniature(tmp_path: Path) -> None:
     assert yaml.safe_load((tmp_path / "demo/config.yml").read_text())["ADDITION_ROOT"]
     entries = json.loads((tmp_path / "demo/machex_dataset/addition/index.json").read_text())
     assert [entry["key"] for entry in entries.values()] == ["0.png", "1.png", "2.png"]
+    assert_both_readers_agree(tmp_path / "demo/machex_dataset/addition")
 
     following = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *FOLLOWING_TESTS],
