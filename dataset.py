@@ -206,7 +206,7 @@ class _Pictures(Dataset[dict[str, Any]]):
         IndexError
             There is no such item.
         RuntimeError
-            The index was written anew since this object was made, and lacks chosen rows.
+            The index was written anew since this object was made.
 
         Examples
         --------
@@ -440,8 +440,8 @@ class MaCheXDataset(_Pictures):
     where : pyarrow.compute.Expression or callable, optional
         Which of these rows to take: an expression over columns of the index, such as
         ``pc.field("age") >= 18``, which reads no other; or a function that gets `table` of what the other
-        arguments choose and returns true or false for each row, as an array of NumPy, Arrow or pandas, or a
-        list. Null is false.
+        arguments choose, all columns of it, and returns true or false for each row: an array of NumPy, Arrow
+        or PyTorch, a list, or a series of pandas with the index of ``table.to_pandas()``. Null is false.
     size : int, optional
         Long side of the picture in pixels, aspect kept; default as stored. JPEG files are decoded at a half,
         a quarter or an eighth of their size where that is enough, and then resized with antialiasing.
@@ -490,6 +490,9 @@ class MaCheXDataset(_Pictures):
         By ``dataset[i]``: the file is missing or damaged.
     IndexError
         By ``dataset[i]``: there is no such item.
+    RuntimeError
+        By ``dataset[i]`` in a worker that was started by spawn, of ``fields``, and by `row`, `table` and
+        `columns`: the index was written anew since this object was made.
 
     Examples
     --------

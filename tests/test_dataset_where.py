@@ -1,6 +1,7 @@
 """Filters of every kind and together, and the index as a table."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@cache
 def frame_of(root: Path) -> pd.DataFrame:
     frame = pd.concat([as_pandas(root / name) for name in NAMES], ignore_index=True)
     return frame.assign(

@@ -228,6 +228,7 @@ def test_demo_that_cannot_be_written(tmp_path: Path, place: str) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.long
 def test_demo_in_a_folder_with_a_dollar_sign(tmp_path: Path) -> None:
     assert machex_here("demo", "-q", "-o", str(tmp_path / "a$b")).returncode == 0
 
