@@ -735,6 +735,7 @@ class _Index:
         self.labels = _label_values(table, of_terms)
         self._held: dict[str, pa.Array] | None = _arrays(table, held.intersection(self.columns))
         self._names_held = tuple(self._held)
+        self._check_unchanged()
         self._whole: _Whole | None = None
 
     def __len__(self) -> int:
@@ -785,16 +786,24 @@ class _Index:
             piece.filter(pa.array(np.isin(piece["id"].to_numpy(), self.ids)))
             for piece in _opened_index(self.folder).pieces(None if wanted is None else {"id", *wanted})
         ]
+        self._check_unchanged()
         return pa.concat_tables(pieces)
 
     def _check_unchanged(self) -> None:
-        if _stamp(self.folder) != self._stamp:
+        stamp = _stamp(self.folder)
+        if stamp is None:
+            raise RuntimeError(
+                f"the index of {self.folder} is not there: look whether its storage is mounted"
+            )
+        if stamp != self._stamp:
             raise RuntimeError(f"the index of {self.folder} has changed: make the dataset object anew")
 
     def complaint(self, place: int, error: Exception) -> str:
         """Say of a picture that cannot be read which it is, why, and what to do."""
         reason = getattr(error, "strerror", None) or error
-        if isinstance(error, FileNotFoundError):
+        if _stamp(self.folder) is None:
+            remedy = " The index is not there either: look whether the storage is mounted."
+        elif isinstance(error, FileNotFoundError):
             remedy = "" if self.may_have_colour else f" Compose again: {_WRITES_THE_REST}"
         elif getattr(error, "errno", None):
             remedy = " Look after the storage and its permissions."
@@ -806,8 +815,10 @@ class _Index:
         """Name a picture in a message."""
         key = None
         with contextlib.suppress(ValueError, RuntimeError):  # of an index that is gone or another by now
-            is_held = "key" in self._columns_held()
-            key = self.value(place, "key") if is_held else self.table(["key"])["key"][place].as_py()
+            if "key" in self._columns_held():
+                key = self.value(place, "key")
+            elif "key" in self.columns:
+                key = self.table(["key"])["key"][place].as_py()
         return f"dataset {self.folder.name}, id {self.ids[place]:06d}, key {key}"
 
 
@@ -954,18 +965,18 @@ def _rows_of(expression: pc.Expression, rows: Any, folder: Path) -> NDArray[np.b
 def _mask_of(found: Any, rows: int) -> NDArray[np.bool_]:  # noqa: ANN401 - whatever `where` returns
     """Give what `where` found, null as false, as an array of so many rows."""
     expected = f"where: expected true or false for each of {rows:,} rows, got"
-    if hasattr(found, "sort_index"):  # of pandas, where a row is known by its index and not by its place
-        found = found.sort_index()
-        if not np.array_equal(found.index, np.arange(rows)):
-            raise ValueError(f"{expected} {len(found):,} with an index other than that of table.to_pandas()")
     try:
+        if hasattr(found, "sort_index"):  # of pandas, where a row is known by its index and not by its place
+            found = found.sort_index()
+            if not np.array_equal(found.index, np.arange(rows)):
+                raise ValueError(f"{len(found):,} with an index other than that of table.to_pandas()")
         if not isinstance(found, pa.Array | pa.ChunkedArray):
             found = pa.array(
                 np.asarray(found) if isinstance(found, torch.Tensor) else found, from_pandas=True
             )
         kept: NDArray[np.bool_] = np.asarray(pc.fill_null(found.cast(pa.bool_(), safe=True), False))
     except (pa.ArrowException, TypeError, ValueError, KeyError) as error:
-        raise ValueError(f"{expected} {type(found).__name__}: {error}") from error
+        raise ValueError(f"{expected} {type(found).__name__}: {str(error)[:200]}") from error
     if len(kept) != rows or not (pa.types.is_boolean(found.type) or pa.types.is_null(found.type) or not rows):
         raise ValueError(f"{expected} {len(kept):,} {found.type}")
     return kept
@@ -1157,13 +1168,19 @@ def _nearest(values: NDArray[np.bool_], rows: int, columns: int) -> NDArray[np.b
 
 
 def _batch(values: list[Any]) -> Any:  # noqa: ANN401 - a tensor or a list
-    kinds = {(value.shape, value.dtype) if isinstance(value, torch.Tensor) else None for value in values}
-    if len(kinds) > 1 or None in kinds:
+    if not all(isinstance(value, torch.Tensor) for value in values):
         return values
-    is_plain = all(type(value) is torch.Tensor and value.is_cpu for value in values) and values[0].nbytes > 0
-    if is_plain and get_worker_info() is not None and _shares_files():
+    are_dense = all(value.layout is torch.strided and not value.is_nested for value in values)
+    if are_dense and len({(value.shape, value.dtype) for value in values}) > 1:
+        return values
+    if are_dense and all(map(_is_plain, values)) and get_worker_info() is not None and _shares_files():
         return _stacked_in_shared_memory(values)
     return default_collate(values)
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    """Tell whether its values are all there is to a tensor, and lie in memory."""
+    return type(tensor) is torch.Tensor and tensor.is_cpu and not tensor.requires_grad
 
 
 def _shares_files() -> bool:
@@ -1182,8 +1199,10 @@ def _stacked_in_shared_memory(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     storage = torch.UntypedStorage._new_shared(size)  # type: ignore[no-untyped-call]  # of PyTorch
     descriptor, _ = storage._share_fd_cpu_()
     try:
-        _write(descriptor, (tensor.detach().contiguous().flatten().view(torch.uint8) for tensor in tensors))
+        _write(descriptor, (tensor.contiguous().flatten().view(torch.uint8) for tensor in tensors))
     except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
         room = f"no room for a batch of {size:,} bytes in shared memory, which is /dev/shm"
         remedy = "make smaller batches, or give a container more, as with --shm-size"
         raise OSError(error.errno, f"{error.strerror}: {room}: {remedy}") from error

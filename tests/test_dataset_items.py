@@ -3,7 +3,7 @@
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 import dataset
 from dataset import ChestXrayDataset, ImageError, MaCheXDataset, collate
@@ -399,7 +399,8 @@ TENSORS = {
     "complex64": torch.rand(2, dtype=torch.complex64),
     "turned": torch.rand(4, 6).T,
     "expanded": torch.rand(1, 4, 4).expand(3, -1, -1),
-    "with gradients": torch.rand(3, requires_grad=True),
+    "with gaps": torch.arange(20.0)[::3],
+    "one for all": torch.tensor(3.0).expand(4),
 }
 
 
@@ -411,9 +412,9 @@ def test_stacked_in_shared_memory_as_elsewhere(
     write = os.pwrite
     # The system may write less than it is given.
     monkeypatch.setattr(os, "pwrite", lambda file, data, place: write(file, data[:most], place))
-    tensors = [tensor, torch.zeros_like(tensor), tensor.clone()]
+    tensors = [tensor, tensor, torch.zeros_like(tensor)]
     batch = dataset._stacked_in_shared_memory(tensors)
-    expected = torch.stack(tensors).detach()
+    expected = torch.stack(tensors)
     assert torch.equal(batch, expected)
     assert (batch.dtype, batch.stride()) == (expected.dtype, expected.contiguous().stride())
     assert batch.is_shared()  # type: ignore[no-untyped-call]  # of PyTorch
@@ -431,8 +432,12 @@ def test_shared_memory_that_is_full_says_what_to_do(monkeypatch: pytest.MonkeyPa
         dataset._stacked_in_shared_memory([torch.zeros(2)] * 2)
 
 
+class Named(torch.Tensor):
+    """A tensor that is more than its values."""
+
+
 class WithKinds(Dataset[dict[str, Any]]):
-    """Items of one tensor, of a kind that cannot be written as bytes."""
+    """Items of one tensor."""
 
     def __init__(self, tensor: torch.Tensor) -> None:
         self._tensor = tensor
@@ -446,18 +451,54 @@ class WithKinds(Dataset[dict[str, Any]]):
 
 @pytest.mark.parametrize("sharing", ["file_descriptor", "file_system"])
 @pytest.mark.parametrize(
-    "tensor", [torch.zeros(0, 4), torch.rand(2, 3), torch.nn.Parameter(torch.rand(2), requires_grad=False)]
+    "tensor",
+    [
+        torch.zeros(0, 4),
+        torch.rand(2, 3),
+        torch.rand(2, 3).as_subclass(Named),
+        torch.rand(2, 3, requires_grad=True),
+        torch.rand(2, 3).to_sparse(),
+        torch.nested.nested_tensor([torch.rand(2), torch.rand(3)], layout=torch.jagged),
+        torch.rand(2, device="meta"),
+    ],
+    ids=["empty", "plain", "subclass", "gradients", "sparse", "nested", "meta"],
 )
 def test_batches_of_a_worker_are_those_of_the_loader(sharing: str, tensor: torch.Tensor) -> None:
-    loaders: list[DataLoader[Any]] = [
-        DataLoader(
-            WithKinds(tensor), batch_size=2, collate_fn=function, num_workers=1,
-            multiprocessing_context="fork", worker_init_fn=partial(share_by, sharing),
-        )
-        for function in (None, collate)
-    ]  # fmt: skip
-    for expected, batch in zip(*loaders, strict=True):
-        assert torch.equal(batch["img"], expected["img"])
+    loader: DataLoader[Any] = DataLoader(
+        WithKinds(tensor), batch_size=3, collate_fn=both_outcomes, num_workers=1,
+        multiprocessing_context="fork", worker_init_fn=partial(share_by, sharing),
+    )  # fmt: skip
+    ((expected, found, has_written),) = loader
+    assert found == expected
+    is_plain = type(tensor) is torch.Tensor and str(expected).startswith("batch of Tensor on cpu")
+    assert has_written == (sharing == "file_descriptor" and is_plain and tensor.numel() > 0)
+
+
+def both_outcomes(items: list[dict[str, Any]]) -> tuple[str, str, bool]:
+    """Tell what comes of the loader's function and of ours, and whether ours wrote a file."""
+    with pytest.MonkeyPatch.context() as patch:
+        written = watch_writes(patch)
+        return outcome(default_collate, items), outcome(collate, items), bool(written)
+
+
+def outcome(function: Callable[[Any], Any], items: list[dict[str, Any]]) -> str:
+    try:
+        batch = function(items)["img"]
+    except (RuntimeError, NotImplementedError) as error:
+        return str(error)
+    return f"batch of {type(batch).__name__} on {batch.device}: {batch.stride()} {batch}"
+
+
+def watch_writes(patch: pytest.MonkeyPatch) -> list[int]:
+    """List the places that are written, from now on, in this process."""
+    write, places = os.pwrite, []
+
+    def watched(descriptor: int, data: memoryview, place: int) -> int:
+        places.append(place)
+        return write(descriptor, data, place)
+
+    patch.setattr(os, "pwrite", watched)
+    return places
 
 
 def share_by(strategy: str, worker: int) -> None:
@@ -473,14 +514,8 @@ def test_a_worker_writes_its_batches_as_a_file(regions: Path) -> None:
 
 
 def say_whether_written(items: list[dict[str, Any]]) -> bool:
-    write, places = os.pwrite, []
-
-    def watched(descriptor: int, data: memoryview, place: int) -> int:
-        places.append(place)
-        return write(descriptor, data, place)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "pwrite", watched)
+        places = watch_writes(patch)
         collate(items)
     return places == [0, *(number * items[0]["img"].nbytes for number in (1, 2))]
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -124,7 +125,7 @@ def test_a_storage_that_fails_is_not_a_damaged_file(
     assert "Delete" not in str(caught.value)
 
 
-@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM])
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
 def test_what_this_process_lacks_is_not_an_error_of_a_file(
     damaged: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
@@ -179,6 +180,22 @@ def test_errors_of_others_are_not_skipped(damaged: Path) -> None:
         MaCheXDataset(damaged, fail, on_error="skip")[0]
     with pytest.raises(IndexError):
         MaCheXDataset(damaged, on_error="skip")[10]
+
+
+def test_a_damaged_picture_is_named_by_an_index_without_keys(damaged: Path) -> None:
+    index = damaged / "brax/index.parquet"
+    pq.write_table(pq.read_table(index).drop_columns("key"), index)
+    with pytest.raises(ImageError, match="dataset brax, id 000002, key None: cannot read"):
+        ChestXrayDataset(damaged / "brax")[2]
+
+
+def test_a_storage_that_is_not_mounted_is_not_composed_again(damaged: Path) -> None:
+    pictures = MaCheXDataset(damaged)
+    damaged.rename(damaged.with_name("elsewhere"))
+    with pytest.raises(ImageError, match=r"The index is not there either: look whether .* mounted\.$"):
+        pictures[0]
+    with pytest.raises(RuntimeError, match=r"the index of .*brax is not there: look whether its storage"):
+        pictures.row(0)
 
 
 def test_a_damaged_picture_is_named_when_the_index_is_gone(damaged: Path) -> None:

@@ -1,5 +1,6 @@
 """Filters of every kind and together, and the index as a table."""
 
+import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -187,9 +188,10 @@ def test_null_is_false(collection: Path) -> None:
         (lambda table: np.ones((137, 1), bool), "got ndarray: only handle 1-dimensional arrays"),
         (
             lambda table: table.to_pandas().set_index("key")["age"] > 3,
-            r"got 137 with an index other than that of table\.to_pandas\(\)",
+            r"got Series: 137 with an index other than that of table\.to_pandas\(\)",
         ),
-        (lambda table: (table.to_pandas()["age"] > 3)[:5], "got 5 with an index other"),
+        (lambda table: (table.to_pandas()["age"] > 3)[:5], "got Series: 5 with an index other"),
+        (lambda table: pd.Series([True] * 2, index=[0, "a"]), "got Series: '<' not supported"),
         (pc.field("key") == 3, "brax cannot be filtered by it: .*Its columns are .*age"),
         ("age > 3", r"where='age > 3': allowed are a pyarrow expression and a function"),
     ],
@@ -240,6 +242,23 @@ def test_the_table_notices_that_the_index_was_written_anew(tmp_path: Path) -> No
     table = pq.read_table(folder / "index.parquet")
     # Of the same rows in another order: the pictures of the items are no longer those of the index.
     pq.write_table(table.take([2, 1, 0]), folder / "index.parquet")
+    assert_changed(pictures)
+
+
+@pytest.mark.parametrize("same", ["size", "time"])
+def test_either_size_or_time_of_an_index_tells_it_from_another(tmp_path: Path, same: str) -> None:
+    folder = compose(tmp_path / "brax", [0, 1, 2])
+    index = folder / "index.parquet"
+    pictures, before = ChestXrayDataset(folder), index.stat()
+    if same == "size":
+        os.utime(index, ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000))
+    else:
+        pq.write_table(pq.read_table(index).slice(1), index)
+        os.utime(index, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert_changed(pictures)
+
+
+def assert_changed(pictures: ChestXrayDataset) -> None:
     for call in (lambda: pictures.table, lambda: pictures.columns("key"), lambda: pictures.row(0)):
         with pytest.raises(RuntimeError, match="has changed: make the dataset object anew"):
             call()
