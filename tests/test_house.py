@@ -8,6 +8,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
 import yaml
 
 from composer.catalogue import page
@@ -111,7 +112,9 @@ FOLLOWING_TESTS = (
 )
 
 
-def test_adding_a_dataset_is_one_file_and_its_miniature(tmp_path: Path) -> None:
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """Return a copy of this repository with one dataset more."""
     repository = tmp_path / "repository"
     for part in ("processors", "composer", "tests"):
         # With what is compiled, which takes some seconds.
@@ -120,7 +123,10 @@ def test_adding_a_dataset_is_one_file_and_its_miniature(tmp_path: Path) -> None:
         shutil.copy(REPOSITORY / name, repository)
     (repository / "processors/addition.py").write_text(textwrap.dedent(PROCESSOR).lstrip())
     (repository / "composer/demo/addition.py").write_text(textwrap.dedent(MINIATURE).lstrip())
+    return repository
 
+
+def test_adding_a_dataset_is_one_file_and_its_miniature(repository: Path, tmp_path: Path) -> None:
     listing = json.loads(machex("datasets", "--json", repository=repository).stdout)
     assert "An Addition" in [entry["name"] for entry in listing]
     demo = machex("demo", "-o", str(tmp_path / "demo"), repository=repository)
@@ -129,7 +135,13 @@ def test_adding_a_dataset_is_one_file_and_its_miniature(tmp_path: Path) -> None:
     entries = json.loads((tmp_path / "demo/machex_dataset/addition/index.json").read_text())
     assert [entry["key"] for entry in entries.values()] == ["0.png", "1.png", "2.png"]
     assert_both_readers_agree(tmp_path / "demo/machex_dataset/addition")
+    catalogue = [sys.executable, "-m", "composer.catalogue"]
+    text = subprocess.run(catalogue, cwd=repository, capture_output=True, text=True, check=True).stdout
+    assert "## An Addition" in text
 
+
+@pytest.mark.long
+def test_an_added_dataset_is_tested_like_all_others(repository: Path) -> None:
     following = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *FOLLOWING_TESTS],
         cwd=repository,
@@ -138,6 +150,3 @@ def test_adding_a_dataset_is_one_file_and_its_miniature(tmp_path: Path) -> None:
         check=False,
     )
     assert following.returncode == 0, following.stdout
-    catalogue = [sys.executable, "-m", "composer.catalogue"]
-    text = subprocess.run(catalogue, cwd=repository, capture_output=True, text=True, check=True).stdout
-    assert "## An Addition" in text
