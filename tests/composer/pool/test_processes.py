@@ -144,6 +144,7 @@ DRIVER = """
             for item, _ in pool.map(items):
                 if len([*pool._workers]) == 2 and item == 0:
                     print("ready", flush=True)
+                    sys.stdin.readline()
                     {end}
 """
 
@@ -155,9 +156,11 @@ def start_driver(tmp_path: Path, mode: str, end: str) -> tuple[subprocess.Popen[
     (tmp_path / "driver.py").write_text(textwrap.dedent(DRIVER).format(end=end))
     driver = subprocess.Popen(
         [sys.executable, str(tmp_path / "driver.py"), str(REPOSITORY), str(marks), mode],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+    assert driver.stdin is not None
     assert driver.stdout is not None
     assert driver.stdout.readline() == "ready\n"
     # The fork server, the resource tracker and two workers.
@@ -165,6 +168,8 @@ def start_driver(tmp_path: Path, mode: str, end: str) -> tuple[subprocess.Popen[
     while len(below := psutil.Process(driver.pid).children(recursive=True)) < 4:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    driver.stdin.write("seen\n")
+    driver.stdin.flush()
     return driver, below
 
 
