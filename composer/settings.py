@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -156,7 +157,12 @@ def settings_model() -> type[Settings]:
     for processor in all_processors():
         paths[processor.config_key.lower()] = (Root | None, None)
         paths |= {key.lower(): (File | None, None) for key in processor.further_files}
-    return create_model("ConfiguredSettings", __base__=Settings, **paths)
+    # Pydantic swallows an exception that a signal raises while it makes a model.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        return create_model("ConfiguredSettings", __base__=Settings, **paths)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def load_settings(path: Path, *, roots_needed: bool = True) -> Settings:
