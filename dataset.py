@@ -801,7 +801,7 @@ class _Index:
     def complaint(self, place: int, error: Exception) -> str:
         """Say of a picture that cannot be read which it is, why, and what to do."""
         reason = getattr(error, "strerror", None) or error
-        if _stamp(self.folder) is None:
+        if not _has_index(self.folder):
             remedy = " The index is not there either: look whether the storage is mounted."
         elif isinstance(error, FileNotFoundError):
             remedy = "" if self.may_have_colour else f" Compose again: {_WRITES_THE_REST}"

@@ -13,13 +13,11 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 
 from composer.errors import Interrupted, MaCheXError, OutputError, UsageError
-
-# What ends a command.
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from composer.interruption import SIGNALS, signals_held_back
 
 _DESCRIPTION = """\
 Composes public chest X-ray releases into one collection to train on.
@@ -167,16 +165,6 @@ def _set_up_signals() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
-@contextmanager
-def _signals_held_back() -> Iterator[None]:
-    """Let signals wait for the end of the block: Python's import swallows some of them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _tell(message: str) -> None:
     # The terminal may have been closed: that is no other exit code.
     with suppress(OSError):
@@ -186,7 +174,7 @@ def _tell(message: str) -> None:
 def _run(parsed: argparse.Namespace) -> int:
     try:
         # Only now are the heavy modules loaded, when the arguments are right.
-        with _signals_held_back():
+        with signals_held_back():
             command = importlib.import_module(f"composer.commands.{parsed.command}")
         exit_code: int = command.run(parsed)
     except MaCheXError as error:
@@ -224,6 +212,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 if __name__ == "__main__":
     code = main()
     # All is done, and Python takes some milliseconds to end: a second Ctrl-C has nothing to stop.
-    for late in _SIGNALS:
+    for late in SIGNALS:
         signal.signal(late, signal.SIG_IGN)
     sys.exit(code)

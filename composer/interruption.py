@@ -14,7 +14,7 @@ from composer.errors import Interrupted, StoppedAtOnce
 log = logging.getLogger(__name__)
 
 # SIGTERM comes from Slurm and from systemd, SIGHUP when the terminal closes.
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption:
@@ -48,7 +48,7 @@ def postponed_interrupts() -> Iterator[Interruption]:
     if threading.current_thread() is not threading.main_thread():
         yield interruption
         return
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, interruption.receive)
@@ -57,3 +57,17 @@ def postponed_interrupts() -> Iterator[Interruption]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Let signals wait for the end of the block.
+
+    Python, while it imports, and pydantic, while it makes a model, swallow some of the exceptions that a
+    signal raises.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import re
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -24,6 +23,7 @@ from pydantic_core import ErrorDetails
 from composer.errors import UsageError
 from composer.imaging import Recipe
 from composer.imaging.recipe import ImageFormat, ImageMode, Resize, Tone
+from composer.interruption import signals_held_back
 from composer.yaml_file import did_you_mean, read_mapping
 from processors import all_processors
 from processors.base import Processor, Split
@@ -157,12 +157,8 @@ def settings_model() -> type[Settings]:
     for processor in all_processors():
         paths[processor.config_key.lower()] = (Root | None, None)
         paths |= {key.lower(): (File | None, None) for key in processor.further_files}
-    # Pydantic swallows an exception that a signal raises while it makes a model.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
-    try:
+    with signals_held_back():
         return create_model("ConfiguredSettings", __base__=Settings, **paths)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def load_settings(path: Path, *, roots_needed: bool = True) -> Settings:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import pickle
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,12 +15,11 @@ from time import monotonic, perf_counter, process_time
 from typing import Any
 
 from composer.errors import OutputError
+from composer.interruption import signals_held_back
 from composer.pool.limits import Cause, Limits, Watch, tell
 from composer.pool.usage import Spent
 
 _SECONDS_TO_END = 10
-# What ends a command. A terminal and Slurm send these to the whole group; it is the driver that decides.
-_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 # What libraries read when they are loaded.
 _ONE_THREAD = dict.fromkeys(
     # Numerical libraries would start 200 threads in each worker of a 200-core machine.
@@ -170,11 +168,13 @@ def start_fork_server(preload: Sequence[str]) -> None:
         # Up to Python 3.11 the fork server looks for modules in the working directory alone.
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
+    # Processes that are started meanwhile, and theirs, never see the signals: a terminal and Slurm send them
+    # to the whole group, and it is the driver that decides.
     with _start_errors():
         # This one lets some signals through again when it starts, so that it comes first.
-        with _without_signals():
+        with signals_held_back():
             resource_tracker.ensure_running()
-        with _environment(environment), _without_signals():
+        with _environment(environment), signals_held_back():
             forkserver.ensure_running()
 
 
@@ -195,16 +195,6 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
-
-
-@contextmanager
-def _without_signals() -> Iterator[None]:
-    """Hold signals back; processes that are started meanwhile, and theirs, never see them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(function: Callable[[Any], Any], pipe: connection.Connection, begun: ctypes.c_double) -> None:

@@ -403,7 +403,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("ledgers") / "ledger.jsonl"
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None)
 @given(lines=OUTCOMES, block_size=BLOCK_SIZES)
 def test_last_lines_count(scratch: Path, lines: list[bytes], block_size: int) -> None:
     scratch.write_bytes(b"".join(lines))
@@ -412,7 +412,7 @@ def test_last_lines_count(scratch: Path, lines: list[bytes], block_size: int) ->
         assert_reads_as(scratch, lines)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None)
 @given(lines=OUTCOMES, block_size=BLOCK_SIZES, data=st.data())
 def test_compaction_changes_nothing(
     scratch: Path, lines: list[bytes], block_size: int, data: st.DataObject
@@ -432,7 +432,7 @@ def test_compaction_changes_nothing(
     assert dropped == len(lines) - len(left) == len(lines) - before.num_rows
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None)
 @given(lines=OUTCOMES, data=st.data())
 def test_cut_anywhere_costs_the_last_line_at_most(
     scratch: Path, lines: list[bytes], data: st.DataObject
@@ -447,7 +447,7 @@ def test_cut_anywhere_costs_the_last_line_at_most(
     assert read_ledger(scratch)["sha256"].to_pylist()[-1] == "ab"
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None)
 @given(lines=OUTCOMES.filter(bool), data=st.data())
 def test_changed_bytes_cost_their_lines_at_most(
     scratch: Path, lines: list[bytes], data: st.DataObject
